@@ -1,0 +1,1 @@
+//! The daemon: answers the calls of the libguestfs protocol.

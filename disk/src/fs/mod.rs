@@ -1,0 +1,203 @@
+//! Filesystems: one read-only trait for all of them, and one module each.
+
+use std::fmt::Debug;
+use std::ops::{ControlFlow, Range};
+
+use bstr::BString;
+
+use crate::Result;
+
+/// Names an inode within one filesystem: its number as `stat` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InodeId(pub u64);
+
+/// What kind of thing an inode is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileType {
+    /// Regular file.
+    Regular,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Symlink,
+    /// Block device node.
+    BlockDevice,
+    /// Character device node.
+    CharDevice,
+    /// Named pipe.
+    Fifo,
+    /// Unix socket.
+    Socket,
+}
+
+/// A point in time, relative to 1970-01-01 00:00:00 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Timestamp {
+    /// Seconds; negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds after `seconds`, below 1,000,000,000.
+    pub nanoseconds: u32,
+}
+
+/// Number of a device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceNumber {
+    /// Driver.
+    pub major: u32,
+    /// Unit.
+    pub minor: u32,
+}
+
+/// What `lstat` shows of an inode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// Inode number.
+    pub inode: InodeId,
+    /// Kind.
+    pub file_type: FileType,
+    /// Permission bits with set-user-ID, set-group-ID and sticky: the low 12 bits of `st_mode`.
+    pub permissions: u16,
+    /// Number of names.
+    pub links: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// For device nodes: which device. Otherwise 0:0.
+    pub device: DeviceNumber,
+    /// Size in bytes; for a symbolic link the length of its target.
+    pub size: u64,
+    /// Space taken, in units of 512 bytes (`st_blocks`).
+    pub blocks: u64,
+    /// Preferred I/O size in bytes (`st_blksize`).
+    pub block_size: u32,
+    /// Last access.
+    pub accessed: Timestamp,
+    /// Last change of the content.
+    pub modified: Timestamp,
+    /// Last change of the inode.
+    pub changed: Timestamp,
+    /// Creation, where the filesystem records it.
+    pub created: Option<Timestamp>,
+}
+
+/// One name of a directory.
+#[derive(Debug, Clone, Copy)]
+pub struct DirEntry<'a> {
+    /// The name: any bytes but NUL and `/`, never empty, never `.` or `..`.
+    pub name: &'a [u8],
+    /// What it names.
+    pub inode: InodeId,
+    /// Its kind, where the directory records it.
+    pub file_type: Option<FileType>,
+}
+
+/// An extended attribute as `getxattr` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Xattr {
+    /// Full name with its namespace, as `user.mime_type`.
+    pub name: BString,
+    /// Value.
+    pub value: BString,
+}
+
+/// What `statvfs` shows of a mounted filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FsStats {
+    /// Preferred I/O size in bytes (`f_bsize`).
+    pub block_size: u64,
+    /// Unit of the block counts below in bytes (`f_frsize`).
+    pub fragment_size: u64,
+    /// Blocks in the filesystem.
+    pub blocks: u64,
+    /// Free blocks.
+    pub blocks_free: u64,
+    /// Free blocks for ordinary users.
+    pub blocks_available: u64,
+    /// Inodes.
+    pub files: u64,
+    /// Free inodes.
+    pub files_free: u64,
+    /// Filesystem ID, as `statvfs` composes it from the kernel's `f_fsid`.
+    pub id: u64,
+    /// Longest name in bytes.
+    pub name_max: u64,
+}
+
+/// The content of an open regular file. Extents are cached for as long as this lives.
+pub trait FileData: Debug + Send {
+    /// Size in bytes.
+    fn len(&self) -> u64;
+
+    /// Is the file empty?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads from `offset` (bytes) into `buf` and returns how many bytes were read: less than `buf.len()` only at the
+    /// end of the file. Holes and unwritten extents read as zeros.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unsupported` where the mapping cannot be followed, `Io` where the source cannot be read.
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+
+    /// The next range (bytes) at or after `offset` with data, as `SEEK_DATA`/`SEEK_HOLE` find it; `None` if only a
+    /// hole follows.
+    ///
+    /// # Errors
+    /// As for [`read_at`](Self::read_at).
+    fn next_data(&mut self, offset: u64) -> Result<Option<Range<u64>>>;
+}
+
+/// A read-only filesystem. Names are bytes. Nothing here follows symbolic links or crosses mounts: that is for the
+/// caller, which also bounds walks (a corrupt directory tree can contain itself).
+pub trait Filesystem: Debug + Send + Sync {
+    /// Type as `blkid` and `mount -t` name it: `ext4`, `xfs`…
+    fn kind(&self) -> &'static str;
+
+    /// The root directory.
+    fn root(&self) -> InodeId;
+
+    /// The inode that `name` names in directory `dir`, or `None`.
+    ///
+    /// # Errors
+    /// `NotADirectory` if `dir` is something else; `Corrupt`, `Unsupported` or `Io` as everywhere.
+    fn lookup(&self, dir: InodeId, name: &[u8]) -> Result<Option<InodeId>>;
+
+    /// Calls `each` for every name of directory `dir` but `.` and `..`, in the order in which the filesystem keeps
+    /// them, until it says `Break`.
+    ///
+    /// # Errors
+    /// As for [`lookup`](Self::lookup).
+    fn read_dir(&self, dir: InodeId, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()>;
+
+    /// What `lstat` shows of `inode`.
+    ///
+    /// # Errors
+    /// `Corrupt` if no such inode is in use.
+    fn metadata(&self, inode: InodeId) -> Result<Metadata>;
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not a regular file.
+    fn open(&self, inode: InodeId) -> Result<Box<dyn FileData + '_>>;
+
+    /// The target of a symbolic link: any bytes but NUL, as stored.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not a symbolic link.
+    fn read_link(&self, inode: InodeId) -> Result<BString>;
+
+    /// The extended attributes that `listxattr` shows root, with their values, in the kernel's order.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn xattrs(&self, inode: InodeId) -> Result<Vec<Xattr>>;
+
+    /// The numbers that `statvfs` shows.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn stat_fs(&self) -> Result<FsStats>;
+}

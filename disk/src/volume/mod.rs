@@ -1,0 +1,1 @@
+//! Volumes put together from partitions and disks: LVM2.

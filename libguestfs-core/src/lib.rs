@@ -1,0 +1,1 @@
+//! The core: API, wire protocol, handle, drives, backends, inspection.

@@ -1,0 +1,1 @@
+//! Whole-program tests: fixtures, golden outputs, differential tests.

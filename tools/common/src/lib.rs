@@ -1,0 +1,1 @@
+//! What the virt-* tools share: options, output, exit status.

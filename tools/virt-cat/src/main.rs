@@ -1,0 +1,3 @@
+//! Prints files of a virtual machine.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Lists directories of a virtual machine.
+
+fn main() {}
