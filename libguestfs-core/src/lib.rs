@@ -1,1 +1,24 @@
-//! The core: API, wire protocol, handle, drives, backends, inspection.
+//! The core of the tools: the API and its wire protocol, the handle, the backends that start a daemon, inspection.
+//!
+//! A program makes a [`Guestfs`] handle, adds drives, launches it and makes calls; each call is one message to a daemon
+//! (in a sandboxed child process, an appliance, or behind a socket) and one reply.
+//!
+//! * [`api`]: every call that a daemon answers, defined once.
+//! * [`handle`]: drives, settings, events, launch, calls.
+//! * [`backend`]: ways to start a daemon.
+//! * [`wire`]: XDR, frames and the channel that carries them.
+//! * [`client`] and [`server`]: the two sides of a conversation.
+
+pub mod api;
+pub mod backend;
+pub mod client;
+mod config;
+pub mod errno;
+mod error;
+pub mod handle;
+pub mod server;
+mod sys;
+pub mod wire;
+
+pub use error::{Error, ErrorKind, NEEDS_APPLIANCE, Result};
+pub use handle::{AddDriveOpts, Event, EventSet, Guestfs, Settings};

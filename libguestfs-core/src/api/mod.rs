@@ -1,0 +1,223 @@
+//! The API: every call that a daemon answers, defined once.
+//!
+//! [`Daemon`] is the definition. From it the macro `guestfs_api` derives the server's trait and [`dispatch`], the list
+//! [`CALLS`], the structures of optional arguments, and the methods of the same names on [`Guestfs`](crate::Guestfs).
+//! Adding a call means one declaration in `daemon.rs` and one server function. Names, numbers, kinds and layouts are
+//! libguestfs's own; a test holds them against its list.
+
+mod daemon;
+mod structs;
+mod trace;
+
+use bstr::{BStr, BString};
+use nix::errno::Errno;
+
+use crate::{Error, Result};
+
+pub use crate::wire::xdr::{Char, Hashtable, Uuid};
+pub use daemon::*;
+pub use structs::*;
+pub(crate) use trace::Trace;
+
+/// A path in the guest: begins with `/`.
+pub type Pathname = BStr;
+/// A block device of the daemon, as `/dev/sda1`.
+pub type Device = BStr;
+/// Something that can be mounted: a device, or `btrfsvol:DEVICE/SUBVOLUME`.
+pub type Mountable = BStr;
+/// A device if it begins with `/dev/`, else a path.
+pub type DevOrPath = BStr;
+/// A mountable if it looks like one, else a path.
+pub type MountableOrPath = BStr;
+/// Text without further rules.
+pub type PlainString = BStr;
+/// A name within a directory: not empty, no `/`, not `.` or `..`.
+pub type Filename = BStr;
+/// A GUID in its text form.
+pub type Guid = BStr;
+/// A key or passphrase. Never shown in traces.
+pub type Key = BStr;
+/// Several paths.
+pub type PathnameList = [BString];
+/// Several devices.
+pub type DeviceList = [BString];
+/// Several names within a directory.
+pub type FilenameList = [BString];
+/// Several texts.
+pub type StringList = [BString];
+/// Bytes of any value.
+pub type Buffer = [u8];
+
+/// What a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is described at the type alias or Rust type of its name")]
+pub enum Kind {
+    Pathname,
+    Device,
+    Mountable,
+    DevOrPath,
+    MountableOrPath,
+    PlainString,
+    Filename,
+    Guid,
+    Key,
+    PathnameList,
+    DeviceList,
+    FilenameList,
+    StringList,
+    OptString,
+    Bool,
+    Int,
+    Int64,
+    BufferIn,
+    FileIn,
+    FileOut,
+}
+
+/// What a call returns; structures by the name of their Rust type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each names a Rust type of the trait's methods")]
+pub enum ResultKind {
+    Nothing,
+    Bool,
+    Int,
+    Int64,
+    Text,
+    TextList,
+    Hashtable,
+    Buffer,
+    Structure(&'static str),
+    StructureList(&'static str),
+}
+
+/// A parameter's name and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterInfo {
+    /// Name, as libguestfs has it.
+    pub name: &'static str,
+    /// Kind.
+    pub kind: Kind,
+}
+
+/// All that the definition says of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallInfo {
+    /// Name.
+    pub name: &'static str,
+    /// Number on the wire.
+    pub procedure: u32,
+    /// What it does, in Markdown.
+    pub documentation: &'static str,
+    /// Parameters in order, files included.
+    pub parameters: &'static [ParameterInfo],
+    /// Optional arguments in the order of their bits.
+    pub optional: &'static [ParameterInfo],
+    /// What it returns.
+    pub result: ResultKind,
+    /// Can it be cancelled while it runs?
+    pub cancellable: bool,
+    /// Does it send progress messages?
+    pub progress: bool,
+    /// The optional group of calls it belongs to.
+    pub group: Option<&'static str>,
+}
+
+impl CallInfo {
+    /// Does the caller send a file?
+    pub fn takes_file(&self) -> bool {
+        self.parameters.iter().any(|p| p.kind == Kind::FileIn)
+    }
+}
+
+/// Highest procedure number of libguestfs 1.61.1. A higher one is not a call of the protocol.
+pub const HIGHEST_PROCEDURE: u32 = 522;
+
+/// The call of that procedure number.
+pub fn call(procedure: u32) -> Option<&'static CallInfo> {
+    CALLS.iter().find(|c| c.procedure == procedure)
+}
+
+/// The call of that name.
+pub fn call_named(name: &str) -> Option<&'static CallInfo> {
+    CALLS.iter().find(|c| c.name == name)
+}
+
+/// What a daemon checks before it makes a call; see [`dispatch`].
+pub trait Host {
+    /// May `value` be an argument of this kind here? A daemon checks that devices exist and that a filesystem is
+    /// mounted; every implementation begins with [`check_text`].
+    ///
+    /// # Errors
+    /// The error that the caller gets.
+    fn check_argument(&mut self, call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
+        check_text(call, kind, value)
+    }
+
+    /// Does this daemon have the optional group of the call?
+    ///
+    /// # Errors
+    /// `ENOTSUP` if it has not.
+    fn check_available(&mut self, call: &CallInfo) -> Result<()> {
+        let _ = call;
+        Ok(())
+    }
+
+    /// A call failed after it had begun to send a file, when the protocol has no place for its text any more. A daemon
+    /// that remembers it answers the call `debug last_error` with it.
+    fn note_failure(&mut self, error: &Error) {
+        let _ = error;
+    }
+}
+
+/// The rules for an argument that need no daemon to check.
+///
+/// # Errors
+/// `EINVAL` if `value` breaks them.
+pub fn check_text(call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
+    let invalid = |why: &str| Err(Error::daemon(Errno::EINVAL, format!("{}: {value}: {why}", call.name)));
+    match kind {
+        Kind::Pathname | Kind::PathnameList | Kind::DevOrPath if !value.starts_with(b"/") => {
+            Err(Error::daemon(Errno::EINVAL, format!("{}: path must start with a / character", call.name)))
+        }
+        Kind::Device | Kind::DeviceList if !value.starts_with(b"/dev/") => invalid("expecting a device name"),
+        Kind::Mountable if !value.starts_with(b"/dev/") && !value.starts_with(b"btrfsvol:/dev/") => {
+            invalid("expecting a device name")
+        }
+        Kind::Filename | Kind::FilenameList
+            if value.is_empty() || value.contains(&b'/') || value == "." || value == ".." =>
+        {
+            invalid("not the name of a file in a directory")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The answer of a daemon that lacks a call.
+pub fn not_here(call: &str) -> Error {
+    Error::needs_appliance(format_args!("the embedded daemon does not have the call {call}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_break_the_rules_of_their_kind_are_refused() {
+        let call = &CALLS[0];
+        let ok = |kind, text: &str| check_text(call, kind, BStr::new(text)).is_ok();
+        assert!(ok(Kind::Pathname, "/") && !ok(Kind::Pathname, "etc") && !ok(Kind::Pathname, ""));
+        assert!(ok(Kind::Device, "/dev/sda") && !ok(Kind::Device, "/etc") && !ok(Kind::Device, "sda"));
+        assert!(ok(Kind::Mountable, "btrfsvol:/dev/sda1/x") && !ok(Kind::Mountable, "btrfsvol:x"));
+        assert!(ok(Kind::Filename, "a b") && !ok(Kind::Filename, "a/b") && !ok(Kind::Filename, ".."));
+        assert!(ok(Kind::PlainString, ""));
+    }
+
+    #[test]
+    fn numbers_and_names_are_unique() {
+        for (i, a) in CALLS.iter().enumerate() {
+            for b in &CALLS[i + 1..] {
+                assert!(a.procedure != b.procedure && a.name != b.name, "{} and {}", a.name, b.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The structures that calls return, with their fields in wire order. Field names are libguestfs's own.
+
+use bstr::BString;
+
+use super::Trace;
+use super::{Char, Uuid};
+use crate::wire::xdr::{Decode, DecodeError, Encode, Reader};
+
+/// A structure's names, for the list of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StructureInfo {
+    /// Name of the Rust type.
+    pub rust_name: &'static str,
+    /// Name in libguestfs.
+    pub name: &'static str,
+    /// Fields in wire order: name and Rust type.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
+macro_rules! structures {
+    ($($(#[$docs:meta])* struct $rust:ident = $name:literal { $($field:ident: $ty:ty,)* })*) => {
+        $(
+            $(#[$docs])*
+            #[derive(Debug, Clone, PartialEq, Default)]
+            #[expect(missing_docs, reason = "fields are those of the system structure or program output of that name")]
+            pub struct $rust { $(pub $field: $ty,)* }
+
+            impl Encode for $rust {
+                fn encode(&self, out: &mut Vec<u8>) {
+                    $(self.$field.encode(out);)*
+                }
+            }
+
+            impl<'a> Decode<'a> for $rust {
+                fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+                    Ok($rust { $($field: input.value()?,)* })
+                }
+            }
+
+            impl Trace for $rust {
+                fn trace(&self, line: &mut String) {
+                    line.push_str(concat!("<struct guestfs_", $name, " = "));
+                    let mut separator = "";
+                    $(
+                        line.push_str(separator);
+                        separator = ", ";
+                        line.push_str(concat!(stringify!($field), ": "));
+                        self.$field.trace(line);
+                    )*
+                    let _ = separator;
+                    line.push('>');
+                }
+            }
+        )*
+
+        /// Every structure of the API.
+        pub static STRUCTURES: &[StructureInfo] = &[$(StructureInfo {
+            rust_name: stringify!($rust),
+            name: $name,
+            fields: &[$((stringify!($field), stringify!($ty))),*],
+        }),*];
+    };
+}
+
+structures! {
+    /// An LVM2 physical volume, as `pvs` shows it. Sizes in bytes.
+    struct LvmPv = "lvm_pv" {
+        pv_name: BString,
+        pv_uuid: Uuid,
+        pv_fmt: BString,
+        pv_size: i64,
+        dev_size: i64,
+        pv_free: i64,
+        pv_used: i64,
+        pv_attr: BString,
+        pv_pe_count: i64,
+        pv_pe_alloc_count: i64,
+        pv_tags: BString,
+        pe_start: i64,
+        pv_mda_count: i64,
+        pv_mda_free: i64,
+    }
+    /// An LVM2 volume group, as `vgs` shows it. Sizes in bytes.
+    struct LvmVg = "lvm_vg" {
+        vg_name: BString,
+        vg_uuid: Uuid,
+        vg_fmt: BString,
+        vg_attr: BString,
+        vg_size: i64,
+        vg_free: i64,
+        vg_sysid: BString,
+        vg_extent_size: i64,
+        vg_extent_count: i64,
+        vg_free_count: i64,
+        max_lv: i64,
+        max_pv: i64,
+        pv_count: i64,
+        lv_count: i64,
+        snap_count: i64,
+        vg_seqno: i64,
+        vg_tags: BString,
+        vg_mda_count: i64,
+        vg_mda_free: i64,
+    }
+    /// An LVM2 logical volume, as `lvs` shows it. Sizes in bytes; percentages -1 if they do not apply.
+    struct LvmLv = "lvm_lv" {
+        lv_name: BString,
+        lv_uuid: Uuid,
+        lv_attr: BString,
+        lv_major: i64,
+        lv_minor: i64,
+        lv_kernel_major: i64,
+        lv_kernel_minor: i64,
+        lv_size: i64,
+        seg_count: i64,
+        origin: BString,
+        snap_percent: f32,
+        copy_percent: f32,
+        move_pv: BString,
+        lv_tags: BString,
+        mirror_log: BString,
+        modules: BString,
+    }
+    /// What stat(2) shows, with times in seconds.
+    struct Stat = "stat" {
+        dev: i64,
+        ino: i64,
+        mode: i64,
+        nlink: i64,
+        uid: i64,
+        gid: i64,
+        rdev: i64,
+        size: i64,
+        blksize: i64,
+        blocks: i64,
+        atime: i64,
+        mtime: i64,
+        ctime: i64,
+    }
+    /// What stat(2) shows, with times in seconds and nanoseconds. Sizes in bytes, `st_blocks` in units of 512 bytes.
+    struct Statns = "statns" {
+        st_dev: i64,
+        st_ino: i64,
+        st_mode: i64,
+        st_nlink: i64,
+        st_uid: i64,
+        st_gid: i64,
+        st_rdev: i64,
+        st_size: i64,
+        st_blksize: i64,
+        st_blocks: i64,
+        st_atime_sec: i64,
+        st_atime_nsec: i64,
+        st_mtime_sec: i64,
+        st_mtime_nsec: i64,
+        st_ctime_sec: i64,
+        st_ctime_nsec: i64,
+        st_spare1: i64,
+        st_spare2: i64,
+        st_spare3: i64,
+        st_spare4: i64,
+        st_spare5: i64,
+        st_spare6: i64,
+    }
+    /// What statvfs(3) shows. Counts in units of `frsize` bytes.
+    struct Statvfs = "statvfs" {
+        bsize: i64,
+        frsize: i64,
+        blocks: i64,
+        bfree: i64,
+        bavail: i64,
+        files: i64,
+        ffree: i64,
+        favail: i64,
+        fsid: i64,
+        flag: i64,
+        namemax: i64,
+    }
+    /// A name of a directory; `ftyp` is one of `b c d f l s r u ?`.
+    struct Dirent = "dirent" {
+        ino: i64,
+        ftyp: Char,
+        name: BString,
+    }
+    /// An extended attribute.
+    struct Xattr = "xattr" {
+        attrname: BString,
+        attrval: Vec<u8>,
+    }
+    /// A partition: number, and bounds in bytes (the end is its last byte).
+    struct Partition = "partition" {
+        part_num: i32,
+        part_start: i64,
+        part_end: i64,
+        part_size: i64,
+    }
+    /// A mountable taken apart.
+    struct InternalMountable = "internal_mountable" {
+        im_type: i32,
+        im_device: BString,
+        im_volume: BString,
+    }
+    /// Version of the library.
+    struct Version = "version" {
+        major: i64,
+        minor: i64,
+        release: i64,
+        extra: BString,
+    }
+}

@@ -1,0 +1,262 @@
+//! Frames over a file descriptor: a socket, a virtio port, a serial line. Both ends use it.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::xdr::{Encode, Reader};
+use super::{CANCEL_FLAG, Chunk, LAUNCH_FLAG, MESSAGE_MAX, PROGRESS_FLAG, PROGRESS_LEN, Progress};
+use crate::{Error, Result};
+
+/// Bytes asked of the descriptor at once, and held back before they are written: 16 full chunks and a bit.
+const BUFFER: usize = 160 * 1024;
+
+/// What a frame begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// A frame of that many bytes follows; the length is within [`MESSAGE_MAX`].
+    Length(usize),
+    /// The daemon is up.
+    Launch,
+    /// Stop the transfer.
+    Cancel,
+    /// A progress message follows.
+    Progress,
+}
+
+/// A buffered stream of frames in both directions. What is written stays in memory until [`flush`](Self::flush) or
+/// until the buffer is full. After an error the stream is broken for good, and says so again on every use.
+#[derive(Debug)]
+pub struct Channel {
+    file: File,
+    input: Box<[u8]>,
+    /// The unread part of `input`.
+    from: usize,
+    to: usize,
+    output: Vec<u8>,
+    broken: Option<String>,
+}
+
+impl Channel {
+    /// A channel over a connected descriptor that can be read and written.
+    pub fn new(fd: OwnedFd) -> Self {
+        Channel {
+            file: File::from(fd),
+            input: vec![0; BUFFER].into_boxed_slice(),
+            from: 0,
+            to: 0,
+            output: Vec::with_capacity(BUFFER),
+            broken: None,
+        }
+    }
+
+    /// Why the stream can't be used any more, if so.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// Reads the first word of the next frame, or `None` at the end of the stream between two frames.
+    ///
+    /// # Errors
+    /// If the stream fails, ends inside the word, or announces a frame longer than the protocol allows.
+    pub fn read_word(&mut self) -> Result<Option<Word>> {
+        if self.from == self.to && self.fill()? == 0 {
+            return Ok(None);
+        }
+        let mut bytes = [0; 4];
+        self.read_exact(&mut bytes)?;
+        let word = match u32::from_be_bytes(bytes) {
+            LAUNCH_FLAG => Word::Launch,
+            CANCEL_FLAG => Word::Cancel,
+            PROGRESS_FLAG => Word::Progress,
+            length => match usize::try_from(length) {
+                Ok(length) if length <= MESSAGE_MAX => Word::Length(length),
+                _ => return Err(self.fail(format!("a frame of {length} bytes is longer than {MESSAGE_MAX}"))),
+            },
+        };
+        Ok(Some(word))
+    }
+
+    /// Reads the `length` bytes of a frame into `body`, replacing what it held.
+    ///
+    /// # Errors
+    /// If the stream fails or ends before.
+    pub fn read_body(&mut self, length: usize, body: &mut Vec<u8>) -> Result<()> {
+        body.clear();
+        // The memory grows with what has really come, not with what was announced.
+        while body.len() < length {
+            if self.from == self.to && self.fill()? == 0 {
+                return Err(self.fail("the stream ended inside a frame".into()));
+            }
+            let have = self.input.get(self.from..self.to).unwrap_or_default();
+            let take = have.len().min(length - body.len());
+            body.extend_from_slice(have.get(..take).unwrap_or_default());
+            self.from += take;
+        }
+        Ok(())
+    }
+
+    /// Reads a progress message, after its flag.
+    ///
+    /// # Errors
+    /// If the stream fails or ends before.
+    pub fn read_progress(&mut self) -> Result<Progress> {
+        let mut bytes = [0; PROGRESS_LEN];
+        self.read_exact(&mut bytes)?;
+        let mut input = Reader::new(&bytes);
+        let mut decode = || {
+            Ok::<_, super::xdr::DecodeError>(Progress {
+                procedure: input.value()?,
+                serial: input.value()?,
+                position: input.value()?,
+                total: input.value()?,
+            })
+        };
+        decode().map_err(|e| Error::protocol(e.to_string()))
+    }
+
+    /// Can something be read without waiting? True at the end of the stream too.
+    ///
+    /// # Errors
+    /// If the descriptor can't be asked.
+    pub fn has_input(&mut self) -> Result<bool> {
+        if self.from < self.to {
+            return Ok(true);
+        }
+        self.wait_input(PollTimeout::ZERO)
+    }
+
+    /// Waits up to `timeout` for input (or the end of the stream).
+    ///
+    /// # Errors
+    /// If the descriptor can't be asked.
+    pub fn wait_input(&mut self, timeout: PollTimeout) -> Result<bool> {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(n) => Ok(n > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(e) => Err(self.fail(format!("poll: {e}"))),
+        }
+    }
+
+    /// Queues a message: header and body are already in `message`.
+    ///
+    /// # Errors
+    /// If it is longer than the protocol allows (then nothing is queued), or the stream fails.
+    pub fn write_message(&mut self, message: &[u8]) -> Result<()> {
+        let length = match u32::try_from(message.len()) {
+            Ok(length) if message.len() <= MESSAGE_MAX => length,
+            _ => {
+                return Err(Error::usage(format!(
+                    "a message of {} bytes is longer than {MESSAGE_MAX}",
+                    message.len()
+                )));
+            }
+        };
+        length.encode(&mut self.output);
+        if self.output.len().saturating_add(message.len()) > BUFFER {
+            self.flush()?;
+        }
+        self.output.extend_from_slice(message);
+        self.flush_if_full()
+    }
+
+    /// Queues one of the flag words.
+    ///
+    /// # Errors
+    /// If the stream fails.
+    pub fn write_flag(&mut self, flag: u32) -> Result<()> {
+        flag.encode(&mut self.output);
+        self.flush()
+    }
+
+    /// Queues a progress message.
+    ///
+    /// # Errors
+    /// If the stream fails.
+    pub fn write_progress(&mut self, progress: Progress) -> Result<()> {
+        PROGRESS_FLAG.encode(&mut self.output);
+        progress.procedure.encode(&mut self.output);
+        progress.serial.encode(&mut self.output);
+        progress.position.encode(&mut self.output);
+        progress.total.encode(&mut self.output);
+        self.flush()
+    }
+
+    /// Queues a chunk.
+    ///
+    /// # Errors
+    /// If the stream fails.
+    pub fn write_chunk(&mut self, chunk: Chunk<'_>) -> Result<()> {
+        chunk.encode_frame(&mut self.output);
+        self.flush_if_full()
+    }
+
+    /// Would the next full chunk be written out now?
+    pub fn nearly_full(&self) -> bool {
+        self.output.len().saturating_add(super::CHUNK_MAX + 64) > BUFFER
+    }
+
+    fn flush_if_full(&mut self) -> Result<()> {
+        if self.nearly_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes out all that is queued.
+    ///
+    /// # Errors
+    /// If the stream fails; a peer that is gone is one such failure.
+    pub fn flush(&mut self) -> Result<()> {
+        self.check()?;
+        let result = self.file.write_all(&self.output);
+        self.output.clear();
+        // A single large reply must not keep its memory for good.
+        self.output.shrink_to(BUFFER);
+        result.map_err(|e| self.fail(format!("writing to the stream: {e}")))
+    }
+
+    fn read_exact(&mut self, mut buf: &mut [u8]) -> Result<()> {
+        while !buf.is_empty() {
+            if self.from == self.to && self.fill()? == 0 {
+                return Err(self.fail("the stream ended inside a frame".into()));
+            }
+            let have = self.input.get(self.from..self.to).unwrap_or_default();
+            let take = have.len().min(buf.len());
+            let (head, rest) = buf.split_at_mut(take);
+            head.copy_from_slice(have.get(..take).unwrap_or_default());
+            self.from += take;
+            buf = rest;
+        }
+        Ok(())
+    }
+
+    /// Reads what is there into the empty input buffer; 0 is the end of the stream.
+    fn fill(&mut self) -> Result<usize> {
+        self.check()?;
+        loop {
+            match self.file.read(&mut self.input) {
+                Ok(n) => {
+                    (self.from, self.to) = (0, n);
+                    return Ok(n);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // The peer died with data of ours unread: the same as the end of the stream.
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => return Ok(0),
+                Err(e) => return Err(self.fail(format!("reading from the stream: {e}"))),
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.broken {
+            None => Ok(()),
+            Some(why) => Err(Error::protocol(why.clone())),
+        }
+    }
+
+    fn fail(&mut self, why: String) -> Error {
+        self.broken = Some(why.clone());
+        Error::protocol(why)
+    }
+}
