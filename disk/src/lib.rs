@@ -28,8 +28,10 @@
 
 pub mod bytes;
 pub mod cache;
+mod crc;
 mod error;
 pub mod fs;
+mod guid;
 pub mod image;
 pub mod partition;
 pub mod probe;

@@ -1,1 +1,3 @@
 //! Volumes put together from partitions and disks: LVM2.
+
+pub mod lvm2;

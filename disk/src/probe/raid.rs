@@ -1,0 +1,62 @@
+//! Parts of larger volumes, and encrypted containers: LVM2, LUKS.
+
+use super::{Details, Magic, Prober, Reader, Usage, label, magic};
+use crate::Result;
+use crate::bytes::Fields;
+use crate::crc::crc32;
+
+pub(super) const PROBERS: &[Prober] = &[
+    Prober::new("LVM2_member", Usage::Raid, LVM2, lvm2),
+    Prober::new("crypto_LUKS", Usage::Crypto, LUKS, luks),
+];
+
+/// The type in a label, which lies in one of the first four sectors.
+const LVM2: &[Magic] = &[
+    magic(0x018, b"LVM2 001"),
+    magic(0x218, b"LVM2 001"),
+    magic(0x418, b"LVM2 001"),
+    magic(0x618, b"LVM2 001"),
+];
+/// Starting value of LVM2's checksums.
+const LVM2_CRC_START: u32 = 0xf597_a6cf;
+
+/// Label: mark, sector, checksum of what follows, place of the header, which starts with the identifier.
+fn lvm2(reader: &mut Reader<'_>, found: &Magic) -> Result<Option<Details>> {
+    let start = found.at.saturating_sub(0x18);
+    let sector = reader.bytes(start, 512)?;
+    let valid = sector.starts_with(b"LABELONE")
+        && sector.le64(8)?.checked_mul(512) == Some(start)
+        && sector.le32(16)? == crc32(LVM2_CRC_START, sector.get(20..).unwrap_or_default());
+    if !valid {
+        return Ok(None);
+    }
+    let at = crate::bytes::index(sector.le32(20)?);
+    let identifier = sector.slice(at, 32)?;
+    let mut text = String::new();
+    for (position, byte) in identifier.iter().enumerate() {
+        // Groups of 6, 4, 4, 4, 4, 4 and 6.
+        if [6, 10, 14, 18, 22, 26].contains(&position) {
+            text.push('-');
+        }
+        text.push(char::from(*byte));
+    }
+    Ok(Some(Details { uuid: Some(text), version: Some("LVM2 001".to_owned()), ..Details::default() }))
+}
+
+/// LUKS version 1 and 2 (LUKS2 On-Disk Format Specification 1.1.4).
+const LUKS: &[Magic] = &[magic(0, b"LUKS\xba\xbe")];
+
+fn luks(reader: &mut Reader<'_>, _: &Magic) -> Result<Option<Details>> {
+    let header = reader.bytes(0, 512)?;
+    let version = header.be16(6)?;
+    let details = Details {
+        uuid: label(header.slice(168, 40)?).map(|uuid| uuid.to_string()),
+        version: Some(version.to_string()),
+        ..Details::default()
+    };
+    Ok(match version {
+        1 => Some(details),
+        2 => Some(Details { label: label(header.slice(24, 48)?), ..details }),
+        _ => None,
+    })
+}
