@@ -1,3 +1,27 @@
-//! Developer tasks.
+//! Developer tasks, one per module: `cargo xtask --help` lists them.
+#![expect(clippy::print_stdout, reason = "a developer task reports on its standard output")]
 
-fn main() {}
+mod fixtures;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+/// Developer tasks of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build real guests and filesystem images (as root, on Debian).
+    Fixtures(fixtures::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Fixtures(options) => fixtures::run(&options),
+    }
+}
