@@ -6,6 +6,7 @@
 //! * [`api`]: every call that a daemon answers, defined once.
 //! * [`handle`]: drives, settings, events, launch, calls.
 //! * [`backend`]: ways to start a daemon.
+//! * [`inspect`]: which operating systems are on the disks.
 //! * [`wire`]: XDR, frames and the channel that carries them.
 //! * [`client`] and [`server`]: the two sides of a conversation.
 
@@ -16,6 +17,7 @@ mod config;
 pub mod errno;
 mod error;
 pub mod handle;
+pub mod inspect;
 pub mod server;
 mod sys;
 pub mod wire;

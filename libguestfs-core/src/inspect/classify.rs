@@ -1,0 +1,177 @@
+//! What a filesystem is to a guest, by the names in it: data, tested in order.
+
+use super::guest::{Entry, Files, Tree};
+use super::root::OsType;
+
+/// What a filesystem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The root of an operating system.
+    Root(OsType),
+    /// `/usr` of a Linux.
+    Usr,
+    /// Root of a CoreOS, which has no programs.
+    CoreOsRoot,
+    /// `/usr` of a CoreOS; a disk has two, of which the one with the higher version runs.
+    CoreOsUsr,
+    /// The root of a DOS, with the name of its distribution.
+    Dos(&'static str),
+    /// Anything else.
+    Other,
+}
+
+/// Something that must or must not be there.
+enum Name {
+    /// A regular file.
+    File(&'static str),
+    /// A directory.
+    Directory(&'static str),
+    /// A directory, or a symbolic link to another one of the same root, by this name.
+    DirectoryOrLink(&'static str, &'static str),
+    /// A path that leads to a regular file: some systems keep their configuration elsewhere and link to it.
+    LeadsToFile(&'static str),
+    /// A regular file, by a name without regard to case.
+    FileNoCase(&'static str),
+    /// A directory, by a name without regard to case.
+    DirectoryNoCase(&'static str),
+}
+
+use Name::{Directory, DirectoryNoCase, DirectoryOrLink, File, FileNoCase, LeadsToFile};
+
+/// A filesystem is of this role if all of `all` are there, any of `any` (or that is empty), and none of `none`.
+struct Rule {
+    role: Role,
+    all: &'static [Name],
+    any: &'static [Name],
+    none: &'static [Name],
+}
+
+const fn all(role: Role, all: &'static [Name]) -> Rule {
+    Rule { role, all, any: &[], none: &[] }
+}
+
+/// The rules; the first that holds counts.
+///
+/// Windows roots are not among them: to say anything about one takes its registry. They are told by
+/// `SYSTEMROOT/system32/config`, before the volumes with `System Volume Information`.
+static RULES: &[Rule] = &[
+    // GRUB's /boot.
+    Rule {
+        role: Role::Other,
+        all: &[],
+        any: &[File("/grub/menu.lst"), File("/grub/grub.conf"), File("/grub2/grub.cfg")],
+        none: &[],
+    },
+    all(
+        Role::Root(OsType::FreeBsd),
+        &[Directory("/etc"), Directory("/bin"), File("/etc/freebsd-update.conf"), File("/etc/fstab")],
+    ),
+    all(
+        Role::Root(OsType::NetBsd),
+        &[Directory("/etc"), Directory("/bin"), File("/netbsd"), File("/etc/fstab"), File("/etc/release")],
+    ),
+    all(
+        Role::Root(OsType::OpenBsd),
+        &[Directory("/etc"), Directory("/bin"), File("/bsd"), File("/etc/fstab"), File("/etc/motd")],
+    ),
+    all(Role::Root(OsType::Hurd), &[File("/hurd/console"), File("/hurd/hello"), File("/hurd/null")]),
+    all(
+        Role::Root(OsType::Minix),
+        &[
+            Directory("/etc"),
+            Directory("/bin"),
+            File("/service/vm"),
+            File("/etc/fstab"),
+            File("/etc/version"),
+        ],
+    ),
+    Rule {
+        role: Role::Root(OsType::Linux),
+        all: &[Directory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
+        any: &[LeadsToFile("/etc/fstab"), LeadsToFile("/etc/hosts")],
+        none: &[],
+    },
+    all(
+        Role::CoreOsRoot,
+        &[
+            Directory("/etc"),
+            Directory("/root"),
+            Directory("/home"),
+            Directory("/usr"),
+            File("/etc/coreos/update.conf"),
+        ],
+    ),
+    // /usr/local.
+    Rule {
+        role: Role::Other,
+        all: &[Directory("/etc"), Directory("/bin"), Directory("/share")],
+        any: &[],
+        none: &[Directory("/local"), File("/etc/fstab")],
+    },
+    Rule {
+        role: Role::Usr,
+        all: &[Directory("/bin"), Directory("/local"), Directory("/share"), Directory("/src")],
+        any: &[],
+        none: &[File("/etc/fstab")],
+    },
+    all(
+        Role::CoreOsUsr,
+        &[Directory("/bin"), Directory("/share"), Directory("/local"), Directory("/share/coreos")],
+    ),
+    // /var.
+    all(Role::Other, &[Directory("/log"), Directory("/run"), Directory("/spool")]),
+    // A Windows volume.
+    all(Role::Other, &[DirectoryNoCase("/System Volume Information")]),
+    all(Role::Dos("freedos"), &[DirectoryNoCase("/FDOS"), FileNoCase("/FDOS/FREEDOS.BSS")]),
+    all(Role::Dos("msdos"), &[DirectoryNoCase("/DOS"), FileNoCase("/DOS/COMMAND.COM")]),
+];
+
+/// The role of a filesystem.
+pub(super) fn role<T: Tree>(files: &mut Files<T>) -> Result<Role, T::Error> {
+    for rule in RULES {
+        if rule.holds(files)? {
+            return Ok(rule.role);
+        }
+    }
+    Ok(Role::Other)
+}
+
+impl Rule {
+    fn holds<T: Tree>(&self, files: &mut Files<T>) -> Result<bool, T::Error> {
+        for name in self.all {
+            if !name.is_there(files)? {
+                return Ok(false);
+            }
+        }
+        for name in self.none {
+            if name.is_there(files)? {
+                return Ok(false);
+            }
+        }
+        for name in self.any {
+            if name.is_there(files)? {
+                return Ok(true);
+            }
+        }
+        Ok(self.any.is_empty())
+    }
+}
+
+impl Name {
+    fn is_there<T: Tree>(&self, files: &mut Files<T>) -> Result<bool, T::Error> {
+        match self {
+            File(path) => files.is_file(path),
+            Directory(path) => files.is_directory(path),
+            DirectoryOrLink(path, target) => {
+                if files.is_directory(path)? {
+                    return Ok(true);
+                }
+                let link = files.link(path)?;
+                Ok(link.is_some_and(|link| link.strip_prefix(b"/").unwrap_or(&link) == target.as_bytes()))
+            }
+            LeadsToFile(path) => files.leads_to_file(path),
+            FileNoCase(path) => Ok(matches!(files.entry_nocase(path)?, Some(Entry::File(_)))),
+            DirectoryNoCase(path) => Ok(files.entry_nocase(path)? == Some(Entry::Directory)),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What inspection needs to know of a guest: two small traits that an engine implements, and path lookup over them.
+//!
+//! ```text
+//! Guest   the disks: which filesystems, partitions and volumes there are, which device bears a UUID
+//!   └─ Tree   one filesystem: what lies at a path, without following symbolic links
+//!        └─ Files   paths with links followed, files read: never outside the tree, never without bound
+//! ```
+
+use std::collections::VecDeque;
+
+use bstr::{BStr, BString, ByteSlice};
+
+/// Links followed on the way to one file before it counts as absent (Linux: `MAXSYMLINKS`, path_resolution(7)).
+const LINKS_MAX: u32 = 40;
+/// Longest path in bytes, with every link replaced by its target (Linux: `PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// The disks of a guest.
+///
+/// `Err` from any method ends the inspection. Device names are the canonical ones of the API: `/dev/sda1`,
+/// `/dev/VG/LV`, `/dev/md0`.
+pub trait Guest {
+    /// What an engine fails with.
+    type Error;
+    /// One filesystem, readable.
+    type Tree: Tree<Error = Self::Error>;
+
+    /// What is on the disks.
+    ///
+    /// # Errors
+    /// If the disks cannot be read.
+    fn disks(&mut self) -> Result<Disks, Self::Error>;
+
+    /// Makes a filesystem of [`Disks::filesystems`] readable. Swap is never asked for.
+    ///
+    /// # Errors
+    /// If the disks cannot be read.
+    fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<Self::Tree>, Self::Error>;
+
+    /// The device that bears `value`, as findfs(8) finds it. UUIDs are compared without regard to case.
+    ///
+    /// # Errors
+    /// If the disks cannot be read.
+    fn find(&mut self, tag: Tag, value: &BStr) -> Result<Option<BString>, Self::Error>;
+}
+
+/// What [`Guest::open`] came to.
+#[derive(Debug)]
+pub enum Opened<T> {
+    /// The filesystem can be read.
+    Tree(T),
+    /// Nothing could mount it (damaged, no filesystem at all): it is left out.
+    NotMountable,
+    /// It may be right, but this engine does not fully understand it; with the reason.
+    Unsupported(String),
+}
+
+/// A kind of name by which fstab refers to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tag {
+    /// `UUID=`: of the filesystem or swap space.
+    Uuid,
+    /// `LABEL=`: of the filesystem or swap space.
+    Label,
+    /// `PARTUUID=`: of the partition.
+    PartUuid,
+    /// `PARTLABEL=`: name of the partition.
+    PartLabel,
+}
+
+/// A mountable of `list_filesystems` with its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filesystem {
+    /// Device, or `btrfsvol:DEVICE/SUBVOLUME`.
+    pub mountable: BString,
+    /// Type as `blkid` names it; `unknown` if it cannot tell.
+    pub kind: BString,
+}
+
+/// A logical volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogicalVolume {
+    /// `/dev/VG/LV`.
+    pub device: BString,
+    /// Name of the volume group.
+    pub group: BString,
+    /// Name of the volume in its group.
+    pub name: BString,
+    /// UUID of the group, with or without dashes.
+    pub group_uuid: BString,
+    /// UUID of the volume, with or without dashes.
+    pub uuid: BString,
+}
+
+/// Anything else that is found by a UUID: an MD array, an opened LUKS container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// Its device.
+    pub device: BString,
+    /// Its UUID, with or without punctuation.
+    pub uuid: BString,
+}
+
+/// What is on the disks of a guest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Disks {
+    /// Whole disks in the order in which they were added.
+    pub devices: Vec<BString>,
+    /// Partitions, disk by disk.
+    pub partitions: Vec<BString>,
+    /// Logical volumes that can be read.
+    pub logical_volumes: Vec<LogicalVolume>,
+    /// MD arrays.
+    pub arrays: Vec<Identified>,
+    /// Opened LUKS containers: the opened device and the UUID of the container.
+    pub unlocked: Vec<Identified>,
+    /// What `list_filesystems` returns, in its order.
+    pub filesystems: Vec<Filesystem>,
+}
+
+/// What lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file of so many bytes.
+    File(u64),
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Something that is never opened: a device, a FIFO, a socket.
+    Special,
+}
+
+/// A filesystem, read-only.
+///
+/// Paths are absolute, without `.`, `..`, empty elements or a final slash (but for `/` itself), and no element of them
+/// but the last is a symbolic link: whoever asks has looked. An implementation follows no link at all.
+///
+/// A damaged place answers as if nothing were there; `Err` (the disk cannot be read, the engine lacks a feature) ends
+/// the inspection.
+pub trait Tree {
+    /// What a read fails with.
+    type Error;
+
+    /// What lies at `path`, as `lstat` sees it; `None` if nothing does.
+    ///
+    /// # Errors
+    /// As said above; the same goes for all methods.
+    fn entry(&mut self, path: &BStr) -> Result<Option<Entry>, Self::Error>;
+
+    /// The target of the symbolic link at `path`.
+    ///
+    /// # Errors
+    /// As said above.
+    fn read_link(&mut self, path: &BStr) -> Result<Option<BString>, Self::Error>;
+
+    /// The first `max` bytes of the regular file at `path`, or all of it if it is shorter.
+    ///
+    /// # Errors
+    /// As said above.
+    fn read(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// The name in directory `path` that equals `name` but for the case of ASCII letters.
+    ///
+    /// # Errors
+    /// As said above.
+    fn find_nocase(&mut self, path: &BStr, name: &BStr) -> Result<Option<BString>, Self::Error>;
+}
+
+/// Paths in a [`Tree`], with symbolic links followed inside the tree only.
+#[derive(Debug)]
+pub(super) struct Files<T> {
+    tree: T,
+}
+
+impl<T: Tree> Files<T> {
+    pub(super) fn new(tree: T) -> Self {
+        Files { tree }
+    }
+
+    /// Is `path` a regular file itself?
+    pub(super) fn is_file(&mut self, path: &str) -> Result<bool, T::Error> {
+        Ok(matches!(self.find(path.as_bytes(), false)?, Some((_, Entry::File(_)))))
+    }
+
+    /// Does `path` lead to a regular file?
+    pub(super) fn leads_to_file(&mut self, path: &str) -> Result<bool, T::Error> {
+        Ok(matches!(self.find(path.as_bytes(), true)?, Some((_, Entry::File(_)))))
+    }
+
+    /// Is `path` a directory itself?
+    pub(super) fn is_directory(&mut self, path: &str) -> Result<bool, T::Error> {
+        Ok(matches!(self.find(path.as_bytes(), false)?, Some((_, Entry::Directory))))
+    }
+
+    /// The target of `path` if that is a symbolic link.
+    pub(super) fn link(&mut self, path: &str) -> Result<Option<BString>, T::Error> {
+        match self.find(path.as_bytes(), false)? {
+            Some((path, Entry::Symlink)) => self.tree.read_link(path.as_bstr()),
+            _ => Ok(None),
+        }
+    }
+
+    /// What `path` is, if each of its elements is looked up without regard to case. Links are not followed.
+    pub(super) fn entry_nocase(&mut self, path: &str) -> Result<Option<Entry>, T::Error> {
+        let mut found = BString::from("/");
+        for element in elements(path.as_bytes()) {
+            let Some(name) = self.tree.find_nocase(found.as_bstr(), element.as_bstr())? else {
+                return Ok(None);
+            };
+            push(&mut found, &name);
+        }
+        self.tree.entry(found.as_bstr())
+    }
+
+    /// All of the regular file that `path` leads to. `None` if there is no such file, or it has more than `max` bytes.
+    pub(super) fn read(&mut self, path: &str, max: usize) -> Result<Option<Vec<u8>>, T::Error> {
+        match self.find(path.as_bytes(), true)? {
+            Some((path, Entry::File(size))) if usize::try_from(size).is_ok_and(|size| size <= max) => {
+                self.tree.read(path.as_bstr(), max)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The first `max` bytes of the regular file that `path` leads to.
+    pub(super) fn read_start(&mut self, path: &str, max: usize) -> Result<Option<Vec<u8>>, T::Error> {
+        match self.find(path.as_bytes(), true)? {
+            Some((path, Entry::File(_))) => self.tree.read(path.as_bstr(), max),
+            _ => Ok(None),
+        }
+    }
+
+    /// Walks `path` from the root; links in the middle are followed, one at the end if `follow` says so.
+    fn find(&mut self, path: &[u8], follow: bool) -> Result<Option<(BString, Entry)>, T::Error> {
+        let mut done = BString::from("/");
+        let mut entry = Entry::Directory;
+        let mut todo: VecDeque<BString> = elements(path).map(BString::from).collect();
+        let mut links = 0;
+        while let Some(element) = todo.pop_front() {
+            if entry != Entry::Directory {
+                return Ok(None);
+            }
+            if element == ".." {
+                pop(&mut done);
+                continue;
+            }
+            let parent = done.len();
+            push(&mut done, &element);
+            if done.len() > PATH_MAX {
+                return Ok(None);
+            }
+            match self.tree.entry(done.as_bstr())? {
+                None => return Ok(None),
+                Some(Entry::Symlink) if follow || !todo.is_empty() => {
+                    links += 1;
+                    let Some(target) = self.tree.read_link(done.as_bstr())? else { return Ok(None) };
+                    if links > LINKS_MAX || target.len() > PATH_MAX {
+                        return Ok(None);
+                    }
+                    done.truncate(if target.starts_with(b"/") { 1 } else { parent });
+                    for element in elements(&target).rev() {
+                        todo.push_front(element.into());
+                    }
+                }
+                Some(found) => entry = found,
+            }
+        }
+        Ok(Some((done, entry)))
+    }
+}
+
+/// The elements of a path but empty ones and `.`.
+fn elements(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    path.split(|&b| b == b'/').filter(|element| !matches!(*element, b"" | b"."))
+}
+
+/// Adds an element to a path.
+fn push(path: &mut BString, element: &[u8]) {
+    if path.last() != Some(&b'/') {
+        path.push(b'/');
+    }
+    path.extend_from_slice(element);
+}
+
+/// Takes the last element off a path; the parent of `/` is `/`.
+fn pop(path: &mut BString) {
+    let slash = path.rfind_byte(b'/').unwrap_or(0);
+    path.truncate(slash.max(1));
+}

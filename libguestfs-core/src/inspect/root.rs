@@ -1,0 +1,193 @@
+//! What inspection finds out: the roots of operating systems, and each value as the API's calls return it.
+
+use bstr::{BStr, BString};
+
+use super::release::Release;
+use super::text::Version;
+
+/// What stands where nothing is known.
+const UNKNOWN: &str = "unknown";
+
+/// The result of an inspection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inspection {
+    /// The roots in the order of `list_filesystems`.
+    pub roots: Vec<Root>,
+    /// What was passed over and why, for whoever wonders about the result.
+    pub notes: Vec<String>,
+}
+
+impl Inspection {
+    /// The root on this mountable.
+    pub fn root(&self, mountable: &BStr) -> Option<&Root> {
+        self.roots.iter().find(|root| root.mountable == mountable)
+    }
+}
+
+/// Kind of operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OsType {
+    /// MS-DOS, FreeDOS.
+    Dos,
+    /// FreeBSD.
+    FreeBsd,
+    /// GNU/Hurd.
+    Hurd,
+    /// Linux.
+    Linux,
+    /// Minix.
+    Minix,
+    /// NetBSD.
+    NetBsd,
+    /// OpenBSD.
+    OpenBsd,
+}
+
+impl OsType {
+    /// The API's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            OsType::Dos => "dos",
+            OsType::FreeBsd => "freebsd",
+            OsType::Hurd => "hurd",
+            OsType::Linux => "linux",
+            OsType::Minix => "minix",
+            OsType::NetBsd => "netbsd",
+            OsType::OpenBsd => "openbsd",
+        }
+    }
+}
+
+/// A filesystem that the guest mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// What is mounted: a device, or `btrfsvol:DEVICE/SUBVOLUME`. A device that inspection could not find stands here
+    /// as the guest writes it.
+    pub mountable: BString,
+    /// Where: a path, or for swap any word.
+    pub mountpoint: BString,
+}
+
+/// An operating system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// Its root filesystem.
+    pub mountable: BString,
+    pub(super) os: Option<OsType>,
+    pub(super) release: Release,
+    pub(super) arch: Option<BString>,
+    pub(super) hostname: Option<BString>,
+    pub(super) package_format: Option<&'static str>,
+    pub(super) package_management: Option<&'static str>,
+    pub(super) has_dnf: bool,
+    /// In the order of the file.
+    pub(super) fstab: Vec<Mount>,
+}
+
+impl Root {
+    pub(super) fn new(mountable: &BStr) -> Root {
+        Root {
+            mountable: mountable.into(),
+            os: None,
+            release: Release::default(),
+            arch: None,
+            hostname: None,
+            package_format: None,
+            package_management: None,
+            has_dnf: false,
+            fstab: Vec::new(),
+        }
+    }
+
+    /// Kind of operating system (`inspect_get_type`).
+    pub fn os_type(&self) -> &'static str {
+        self.os.map_or(UNKNOWN, OsType::name)
+    }
+
+    /// Name of the distribution (`inspect_get_distro`).
+    pub fn distro(&self) -> BString {
+        or_unknown(self.release.distro.as_ref())
+    }
+
+    /// Major version, 0 if not known (`inspect_get_major_version`).
+    pub fn major_version(&self) -> i32 {
+        self.version().0
+    }
+
+    /// Minor version, 0 if not known (`inspect_get_minor_version`).
+    pub fn minor_version(&self) -> i32 {
+        self.version().1
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.release.version.unwrap_or_default()
+    }
+
+    /// Name and version for people (`inspect_get_product_name`).
+    pub fn product_name(&self) -> BString {
+        or_unknown(self.release.product_name.as_ref())
+    }
+
+    /// Windows' installation type (`inspect_get_product_variant`); no other system has one.
+    pub fn product_variant(&self) -> &'static str {
+        UNKNOWN
+    }
+
+    /// Processor (`inspect_get_arch`).
+    pub fn arch(&self) -> BString {
+        or_unknown(self.arch.as_ref())
+    }
+
+    /// Name of the machine (`inspect_get_hostname`).
+    pub fn hostname(&self) -> BString {
+        or_unknown(self.hostname.as_ref())
+    }
+
+    /// Number of the build (`inspect_get_build_id`).
+    pub fn build_id(&self) -> BString {
+        or_unknown(self.release.build_id.as_ref())
+    }
+
+    /// Format of packages (`inspect_get_package_format`).
+    pub fn package_format(&self) -> &'static str {
+        self.package_format.unwrap_or(UNKNOWN)
+    }
+
+    /// Program that installs packages (`inspect_get_package_management`).
+    pub fn package_management(&self) -> &'static str {
+        self.package_management.unwrap_or(UNKNOWN)
+    }
+
+    /// What the guest mounts where (`inspect_get_mountpoints`): the last line of fstab first, as the original returns
+    /// it; the root alone if there is no fstab.
+    pub fn mountpoints(&self) -> Vec<Mount> {
+        if self.fstab.is_empty() {
+            return vec![Mount { mountable: self.mountable.clone(), mountpoint: "/".into() }];
+        }
+        self.fstab.iter().rev().filter(|mount| mount.mountpoint.starts_with(b"/")).cloned().collect()
+    }
+
+    /// The mountables of the guest, swap with them (`inspect_get_filesystems`), in the order of
+    /// [`mountpoints`](Self::mountpoints).
+    pub fn filesystems(&self) -> Vec<BString> {
+        if self.fstab.is_empty() {
+            return vec![self.mountable.clone()];
+        }
+        self.fstab.iter().rev().map(|mount| mount.mountable.clone()).collect()
+    }
+
+    /// Windows' drive letters (`inspect_get_drive_mappings`); no other system has any.
+    pub fn drive_mappings(&self) -> Vec<(BString, BString)> {
+        Vec::new()
+    }
+
+    /// `installed` for all that is not an installer (`inspect_get_format`). Installers are not told apart, so
+    /// `inspect_is_live`, `inspect_is_netinst` and `inspect_is_multipart` are always false.
+    pub fn format(&self) -> &'static str {
+        "installed"
+    }
+}
+
+fn or_unknown(value: Option<&BString>) -> BString {
+    value.cloned().unwrap_or_else(|| UNKNOWN.into())
+}

@@ -1,0 +1,5 @@
+//! Whole guests in memory, inspected.
+
+mod guests;
+mod memory;
+mod systems;
