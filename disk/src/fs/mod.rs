@@ -1,11 +1,63 @@
 //! Filesystems: one read-only trait for all of them, and one module each.
 
+pub mod ext;
+
 use std::fmt::Debug;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use bstr::BString;
 
-use crate::Result;
+use crate::{Error, ReadAt, Result};
+
+/// Opens the filesystem on `source`, whatever it is.
+///
+/// # Errors
+/// `Unsupported` if it is one that this crate does not read; `NotFound` if there is none that it knows; else as
+/// everywhere.
+pub fn open(source: Arc<dyn ReadAt>) -> Result<Arc<dyn Filesystem>> {
+    if ext::Ext::is_on(&source)? {
+        return Ok(Arc::new(ext::Ext::open(source)?));
+    }
+    match foreign(&source)? {
+        Some(kind) => Err(Error::unsupported(format!("a filesystem of type {kind}"))),
+        None => Err(Error::new(crate::ErrorKind::NotFound, "no filesystem that is known here")),
+    }
+}
+
+/// Names the filesystems that others must read, by what they start with.
+fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
+    // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
+    const MAGIC: [(u64, &[u8], &str); 16] = [
+        (0, b"XFSB", "xfs"),
+        (0x1_0040, b"_BHRfS_M", "btrfs"),
+        (3, b"NTFS    ", "ntfs"),
+        (3, b"EXFAT   ", "exfat"),
+        (0x36, b"FAT", "vfat"),
+        (0x52, b"FAT32", "vfat"),
+        (0, b"hsqs", "squashfs"),
+        (0x8001, b"CD001", "iso9660"),
+        (0x400, &[0x10, 0x20, 0xF5, 0xF2], "f2fs"),
+        (0x400, &[0xE2, 0xE1, 0xF5, 0xE0], "erofs"),
+        (0x1_0034, b"ReIsEr", "reiserfs"),
+        (0x8000, b"JFS1", "jfs"),
+        (0xFF6, b"SWAPSPACE2", "swap"),
+        (0, &[b'L', b'U', b'K', b'S', 0xBA, 0xBE], "crypto_LUKS"),
+        (3, b"-FVE-FS-", "BitLocker"),
+        (0x218, b"LVM2 001", "LVM2_member"),
+    ];
+    for (offset, magic, kind) in MAGIC {
+        let mut bytes = vec![0; magic.len()];
+        let end = offset.saturating_add(u64::try_from(magic.len()).unwrap_or(u64::MAX));
+        if end <= source.len() {
+            source.read_at(offset, &mut bytes)?;
+            if bytes == magic {
+                return Ok(Some(kind));
+            }
+        }
+    }
+    Ok(None)
+}
 
 /// Names an inode within one filesystem: its number as `stat` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
