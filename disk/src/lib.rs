@@ -28,6 +28,7 @@
 
 pub mod bytes;
 pub mod cache;
+mod clock;
 mod crc;
 mod error;
 pub mod fs;
