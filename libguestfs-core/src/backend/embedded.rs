@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
@@ -44,6 +45,21 @@ static PROGRAM_HAS_DAEMON: AtomicBool = AtomicBool::new(false);
 /// would run the program itself a second time, so the backend refuses to.
 pub fn program_has_daemon() {
     PROGRAM_HAS_DAEMON.store(true, Ordering::Relaxed);
+}
+
+/// For the daemon: ends this process as soon as the other end of the lifeline, a pipe, is closed, that is when the
+/// handle's process is gone, in whatever way. (A parent-death signal would come at the end of the *thread* that
+/// launched.) The pipe carries nothing; SIGIO, whose default is to end the process, announces its end.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn end_with(lifeline: &OwnedFd) -> Result<()> {
+    crate::sys::send_sigio_for(lifeline).map_err(|e| Error::io("watching the lifeline", e.into()))?;
+    // It may have closed before.
+    let mut fds = [PollFd::new(lifeline.as_fd(), PollFlags::empty())];
+    let closed =
+        poll(&mut fds, PollTimeout::ZERO).map_err(|e| Error::io("watching the lifeline", e.into()))?;
+    if closed > 0 { Err(Error::protocol("the handle is gone")) } else { Ok(()) }
 }
 
 /// Starts the program itself as the daemon.
@@ -84,7 +100,9 @@ impl Backend for Embedded {
         let broken = |e| Error::io("making a pipe", e);
         let (log, daemon_log) = std::io::pipe().map_err(broken)?;
         let (daemon_lifeline, lifeline) = std::io::pipe().map_err(broken)?;
+        // Neither side waits for the other at the log: a full one loses lines.
         fcntl(&log, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|e| broken(e.into()))?;
+        fcntl(&daemon_log, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|e| broken(e.into()))?;
 
         let child = Command::new("/proc/self/exe")
             .arg0("guestfsd")

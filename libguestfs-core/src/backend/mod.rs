@@ -12,7 +12,7 @@ use crate::wire::Channel;
 use crate::{Error, Result};
 
 pub use control::{DriveMessage, FromDaemon, OpenedFile, Packet, RelatedRequest, ToDaemon, receive, send};
-pub use embedded::{DAEMON_ARGUMENT, program_has_daemon};
+pub use embedded::{DAEMON_ARGUMENT, end_with, program_has_daemon};
 
 /// Starts a daemon and keeps what belongs to it.
 pub(crate) trait Backend: Debug {

@@ -13,7 +13,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, ByteSlice};
@@ -24,11 +24,14 @@ use crate::{Error, Result};
 /// Most files of one drive: its image, and the chain below it.
 const FILES_MAX: usize = 200;
 
+/// Device and inode number: a file that is named again keeps its number, so that the daemon sees loops.
+type FileIdentity = (u64, u64);
+
 /// The files of one drive, and where further ones may lie.
 #[derive(Debug)]
 pub(super) struct ImageFiles {
-    /// As named by the user or an image: names inside are relative to its directory.
-    names: Vec<PathBuf>,
+    /// As named by the user or an image (names inside are relative to its directory), and what file it is.
+    files: Vec<(PathBuf, FileIdentity)>,
     /// Canonical directories below which files may lie.
     own: Vec<PathBuf>,
     allowed: Vec<PathBuf>,
@@ -44,15 +47,17 @@ impl ImageFiles {
         own.extend(canonical(image)?.parent().map(Path::to_owned));
         own.dedup();
         let allowed = allowed.map(|dir| canonical(Path::new(dir))).collect::<Result<_>>()?;
-        Ok(ImageFiles { names: vec![image.to_owned()], own, allowed })
+        let metadata = image.metadata().map_err(|e| Error::io(image.display().to_string(), e))?;
+        Ok(ImageFiles { files: vec![(image.to_owned(), (metadata.dev(), metadata.ino()))], own, allowed })
     }
 
     /// Opens the file that file number `from` calls `name`, and gives its number.
     pub(super) fn open(&mut self, from: u32, name: &BStr) -> Result<(u32, File)> {
         let refuse = |why: String| Error::launch(why);
-        let by = usize::try_from(from).ok().and_then(|i| self.names.get(i)).ok_or_else(|| {
-            Error::protocol(format!("the daemon asked for a file of file {from}, which there is not"))
-        })?;
+        let by =
+            usize::try_from(from).ok().and_then(|i| self.files.get(i)).map(|f| &f.0).ok_or_else(|| {
+                Error::protocol(format!("the daemon asked for a file of file {from}, which there is not"))
+            })?;
         let said = format!("{} names the file ‘{name}’", by.display());
         let plain = name.strip_prefix(b"file:").unwrap_or(name);
         if let Some(protocol) = protocol_of(plain) {
@@ -74,19 +79,22 @@ impl ImageFiles {
                 canonical.parent().unwrap_or(Path::new("/")).display()
             )));
         }
-        if self.names.len() >= FILES_MAX {
-            return Err(refuse(format!("{said}: the chain of images has more than {FILES_MAX} files")));
-        }
         let file = open_image(&canonical)?;
-        let kind = file.metadata().map_err(|e| Error::io(canonical.display().to_string(), e))?.file_type();
-        if kind.is_block_device() && !allowed {
+        let metadata = file.metadata().map_err(|e| Error::io(canonical.display().to_string(), e))?;
+        if metadata.file_type().is_block_device() && !allowed {
             return Err(refuse(format!(
                 "{said}, a block device, which needs to be allowed with backing_dir="
             )));
         }
-        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(path);
-        Ok((number, file))
+        let identity = (metadata.dev(), metadata.ino());
+        let index = self.files.iter().position(|(_, known)| *known == identity).unwrap_or(self.files.len());
+        if index >= FILES_MAX {
+            return Err(refuse(format!("{said}: the chain of images has more than {FILES_MAX} files")));
+        }
+        if index == self.files.len() {
+            self.files.push((path, identity));
+        }
+        Ok((u32::try_from(index).unwrap_or(u32::MAX), file))
     }
 }
 
@@ -150,10 +158,12 @@ mod tests {
     #[test]
     fn a_chain_without_end_is_cut_off() {
         let dir = tempfile::tempdir().unwrap();
-        let image = dir.path().join("self");
-        std::fs::write(&image, "x").unwrap();
-        let mut files = ImageFiles::new(&image, std::iter::empty()).unwrap();
-        let opened = (0..1000).take_while(|_| files.open(0, b"self".as_bstr()).is_ok()).count();
+        for i in 0..=FILES_MAX {
+            std::fs::write(dir.path().join(i.to_string()), "x").unwrap();
+        }
+        let mut files = ImageFiles::new(&dir.path().join("0"), std::iter::empty()).unwrap();
+        let opened = (1..).take_while(|i| files.open(0, i.to_string().as_bytes().as_bstr()).is_ok()).count();
         assert_eq!(opened, FILES_MAX - 1);
+        assert_eq!(files.open(5, b"0".as_bstr()).unwrap().0, 0, "a file that comes again keeps its number");
     }
 }
