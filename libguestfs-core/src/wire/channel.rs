@@ -141,7 +141,7 @@ impl Channel {
         }
     }
 
-    /// Queues a message: header and body are already in `message`.
+    /// Queues a message: header and body are already in `message`. A caller flushes when it begins to wait.
     ///
     /// # Errors
     /// If it is longer than the protocol allows (then nothing is queued), or the stream fails.
@@ -160,7 +160,7 @@ impl Channel {
             self.flush()?;
         }
         self.output.extend_from_slice(message);
-        self.flush_if_full()
+        Ok(())
     }
 
     /// Queues one of the flag words.
@@ -190,17 +190,16 @@ impl Channel {
     /// # Errors
     /// If the stream fails.
     pub fn write_chunk(&mut self, chunk: Chunk<'_>) -> Result<()> {
+        if self.nearly_full() {
+            self.flush()?;
+        }
         chunk.encode_frame(&mut self.output);
-        self.flush_if_full()
+        Ok(())
     }
 
-    /// Would the next full chunk be written out now?
+    /// Is there no room for a full chunk, so that the next one waits for the peer?
     pub fn nearly_full(&self) -> bool {
         self.output.len().saturating_add(super::CHUNK_MAX + 64) > BUFFER
-    }
-
-    fn flush_if_full(&mut self) -> Result<()> {
-        if self.nearly_full() { self.flush() } else { Ok(()) }
     }
 
     /// Writes out all that is queued.
