@@ -18,7 +18,7 @@ const MAGIC: u16 = 0xF30A;
 /// Size of a node's header, and of each entry after it, in bytes.
 const ENTRY: usize = 12;
 /// The deepest tree: enough for 2^32 blocks of 1 KiB.
-const MAX_DEPTH: u16 = 5;
+pub(super) const MAX_DEPTH: u16 = 5;
 /// An extent longer than this was never written; its length is what is over.
 const MAX_WRITTEN: u16 = 1 << 15;
 
@@ -30,13 +30,13 @@ pub(super) fn checksummed(block: &[u8]) -> Result<(&[u8], u32)> {
 }
 
 /// A node: its depth (0 for a leaf) and its entries.
-struct Node<'a> {
-    depth: u16,
-    entries: &'a [[u8; ENTRY]],
+pub(super) struct Node<'a> {
+    pub(super) depth: u16,
+    pub(super) entries: &'a [[u8; ENTRY]],
 }
 
 impl<'a> Node<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
         let (magic, count, max, depth) = (bytes.le16(0)?, bytes.le16(2)?, bytes.le16(4)?, bytes.le16(6)?);
         if magic != MAGIC {
             return Err(Error::corrupt(format!(
@@ -56,6 +56,21 @@ impl<'a> Node<'a> {
             .ok_or_else(|| Error::corrupt(format!("an extent node with room for {max} entries")))?;
         Ok(Node { depth, entries })
     }
+}
+
+/// An entry of a leaf: first block of the file, number of blocks, and whether they were never written.
+pub(super) fn extent(entry: &[u8]) -> Result<(u64, u16, bool)> {
+    let stored_len = entry.le16(4)?;
+    let (len, unwritten) = match stored_len.checked_sub(MAX_WRITTEN) {
+        Some(over @ 1..) => (over, true),
+        _ => (stored_len, false),
+    };
+    Ok((entry.le32(0)?.into(), len, unwritten))
+}
+
+/// The block of the node below an entry of an index node.
+pub(super) fn child(entry: &[u8]) -> Result<u64> {
+    Ok(u64::from(entry.le32(4)?) | (u64::from(entry.le16(8)?) << 32))
 }
 
 impl Ext {
@@ -108,7 +123,7 @@ impl Ext {
             if child.is_some() {
                 range.start = range.start.max(start);
             }
-            child = Some(u64::from(entry.le32(4)?) | (u64::from(entry.le16(8)?) << 32));
+            child = Some(self::child(entry)?);
         }
         let child = child.ok_or_else(|| Error::corrupt("an extent index node without entries"))?;
         self.check_blocks(child, 1)?;
@@ -118,12 +133,7 @@ impl Ext {
     fn leaf(&self, node: &Node<'_>, start: u64, end: u64) -> Result<Segment> {
         let mut segment = Segment::new(start);
         for entry in node.entries {
-            let first = u64::from(entry.le32(0)?);
-            let stored_len = entry.le16(4)?;
-            let (len, unwritten) = match stored_len.checked_sub(MAX_WRITTEN) {
-                Some(over @ 1..) => (over, true),
-                _ => (stored_len, false),
-            };
+            let (first, len, unwritten) = extent(entry)?;
             let at = u64::from(entry.le32(8)?) | (u64::from(entry.le16(6)?) << 32);
             let extent_end = first.saturating_add(len.into());
             if len == 0 || first < segment.end() || extent_end > end {

@@ -111,4 +111,6 @@ pub(super) mod ro_compat {
     pub(in super::super) const BIGALLOC: u32 = 0x200;
     /// All metadata has CRC-32C checksums.
     pub(in super::super) const METADATA_CSUM: u32 = 0x400;
+    /// The orphan file may list inodes.
+    pub(in super::super) const ORPHAN_PRESENT: u32 = 0x1_0000;
 }

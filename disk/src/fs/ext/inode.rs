@@ -101,6 +101,16 @@ impl Inode {
         }
     }
 
+    /// Has the inode extended attributes, in itself or in a block?
+    pub(super) fn has_xattrs(&self) -> bool {
+        self.xattrs.is_some() || self.xattr_block != 0
+    }
+
+    /// The next inode of the list of orphans, 0 at its end: kept where the time of deletion goes later.
+    pub(super) fn next_orphan(&self) -> Result<u32> {
+        self.raw()?.le32(0x14)
+    }
+
     /// Refuses an inode whose content is encrypted.
     pub(super) fn refuse_encrypted(&self) -> Result<()> {
         if self.has(flags::ENCRYPT) {
@@ -156,6 +166,15 @@ impl Ext {
 
     /// Inode `number`, be it the filesystem's own.
     pub(super) fn any_inode(&self, number: u32) -> Result<Inode> {
+        let inode = self.orphan(number)?;
+        if inode.links == 0 {
+            return Err(Error::corrupt(format!("inode {number} is not in use")));
+        }
+        Ok(inode)
+    }
+
+    /// Inode `number`, be it the filesystem's own, or deleted but not yet free.
+    pub(super) fn orphan(&self, number: u32) -> Result<Inode> {
         self.read_inode(number).context(|| format!("in inode {number}"))
     }
 
@@ -196,9 +215,6 @@ impl Ext {
 
         let mode = raw.le16(0x0)?;
         let links = raw.le16(0x1A)?;
-        if links == 0 {
-            return Err(Error::corrupt("it is not in use"));
-        }
         let file_type = file_type(mode)?;
         let flags = raw.le32(0x20)?;
 
@@ -275,7 +291,7 @@ impl Ext {
         if inode.file_type == FileType::Symlink {
             inode.refuse_encrypted()?;
         }
-        let mut blocks = inode.sectors;
+        let mut blocks = self.orphans.sectors(inode);
         if inode.file_type == FileType::Regular && inode.has(flags::INLINE_DATA) {
             // The kernel counts inline data of files so that programs do not take them for holes.
             blocks = blocks.saturating_add(inode.size.div_ceil(512));

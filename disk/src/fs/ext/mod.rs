@@ -24,8 +24,11 @@ mod htree;
 mod indirect;
 mod inline;
 mod inode;
+mod journal;
 mod link;
 mod map;
+mod orphans;
+mod recover;
 mod stats;
 mod superblock;
 mod xattr;
@@ -36,8 +39,8 @@ use std::sync::Arc;
 use bstr::BString;
 
 use self::blocks::Blocks;
-use self::features::incompat;
 use self::file::File;
+use self::orphans::Orphans;
 use self::superblock::Superblock;
 use super::{DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Xattr};
 use crate::bytes::Fields;
@@ -48,6 +51,7 @@ use crate::{Error, ErrorKind, ReadAt, Result};
 pub struct Ext {
     superblock: Superblock,
     blocks: Blocks,
+    orphans: Orphans,
 }
 
 impl Ext {
@@ -70,9 +74,10 @@ impl Ext {
     /// # Errors
     /// `Corrupt`, `Unsupported` or `Io` as everywhere.
     pub fn open(source: Arc<dyn ReadAt>) -> Result<Self> {
-        let ext = Ext::as_written(source)?;
-        if ext.superblock.has_incompat(incompat::RECOVER) {
-            return Err(Error::unsupported("an ext filesystem whose journal must be replayed"));
+        let ext = Ext::as_written(source)?.recovered()?;
+        let root = ext.any_inode(inode::ROOT)?;
+        if root.file_type != FileType::Directory {
+            return Err(Error::corrupt("the root of an ext filesystem is not a directory"));
         }
         Ok(ext)
     }
@@ -81,12 +86,7 @@ impl Ext {
     fn as_written(source: Arc<dyn ReadAt>) -> Result<Self> {
         let superblock = Superblock::read(&source)?;
         let blocks = Blocks::new(source, &superblock);
-        let ext = Ext { superblock, blocks };
-        let root = ext.any_inode(inode::ROOT)?;
-        if root.file_type != FileType::Directory {
-            return Err(Error::corrupt("the root of an ext filesystem is not a directory"));
-        }
-        Ok(ext)
+        Ok(Ext { superblock, blocks, orphans: Orphans::default() })
     }
 }
 

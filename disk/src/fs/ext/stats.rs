@@ -40,6 +40,10 @@ impl Ext {
             free_clusters = free_clusters.saturating_add(group.free_clusters.into());
             free_inodes = free_inodes.saturating_add(group.free_inodes.into());
         }
+        // Orphans have whole clusters.
+        let orphaned = self.orphans.blocks.checked_div(sb.cluster_blocks.into()).unwrap_or_default();
+        free_clusters = free_clusters.saturating_add(orphaned);
+        free_inodes = free_inodes.saturating_add(self.orphans.inodes);
         let to_blocks = |clusters: u64| clusters.saturating_mul(sb.cluster_blocks.into());
         let overhead = if sb.mounts_with("minixdf") { 0 } else { to_blocks(self.overhead()?) };
         let kept = if sb.has_incompat(incompat::EXTENTS) {

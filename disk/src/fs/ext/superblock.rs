@@ -293,6 +293,16 @@ impl Superblock {
         self.has_ro_compat(ro_compat::METADATA_CSUM)
     }
 
+    /// Is everything as in `other` that says where the parts of the filesystem lie?
+    pub(super) fn same_shape(&self, other: &Superblock) -> bool {
+        let shape = |sb: &Superblock| {
+            let sizes = [sb.block_size, sb.cluster_blocks, sb.inode_size.into(), sb.descriptor_size.into()];
+            let places = [sb.first_data_block, sb.first_meta_group, sb.blocks_per_group, sb.inodes_per_group];
+            (sb.blocks, sb.inodes, sizes, places, sb.checksum_seed, sb.metadata_csum(), sb.inode_checksums)
+        };
+        shape(self) == shape(other)
+    }
+
     /// Is mount option `name` always on?
     pub(super) fn mounts_with(&self, name: &str) -> bool {
         self.mount_options
