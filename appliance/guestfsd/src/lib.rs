@@ -1,1 +1,22 @@
 //! The daemon: answers the calls of the libguestfs protocol.
+//!
+//! ```text
+//! protocol ──> Daemon trait (libguestfs-core::api) ──> daemon.rs: one line a call
+//!                                                        │
+//!                    calls/: one file per group of calls, written once
+//!                                                        │
+//!                    engine/: devices, mounts, one tree ──┴── native/: the disk crate's readers
+//! ```
+//!
+//! A call never sees where bytes come from, and the engine never sees a call.
+#![forbid(unsafe_code)]
+
+mod calls;
+mod daemon;
+pub mod engine;
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use daemon::Guestfsd;
+pub use error::Failure;

@@ -1,0 +1,94 @@
+//! Devices: which there are, and how large.
+
+use bstr::{BStr, BString};
+use disk::ReadAt;
+use libguestfs_core::api::Hashtable;
+use libguestfs_core::{Error, Result};
+
+use super::wire;
+use crate::Guestfsd;
+use crate::error::At;
+
+/// Unit of `blockdev --getsz` in bytes.
+const SECTOR: u64 = 512;
+/// Largest block size that Linux gives a block device by itself: a page (bytes).
+const PAGE: u32 = 4096;
+
+/// Is this blkid's name for a part of an array that mdadm puts together?
+pub(super) fn is_array_member(kind: &str) -> bool {
+    ["linux_raid_member", "ddf_raid_member", "isw_raid_member"].contains(&kind)
+}
+
+impl Guestfsd {
+    pub(crate) fn list_devices(&mut self) -> Result<Vec<BString>> {
+        Ok(self.engine.disks())
+    }
+
+    pub(crate) fn nr_devices(&mut self) -> Result<i32> {
+        Ok(i32::try_from(self.engine.disks().len()).unwrap_or(i32::MAX))
+    }
+
+    /// Arrays are put together by a kernel. Where parts of one are, a list without it would be wrong.
+    pub(crate) fn list_md_devices(&mut self) -> Result<Vec<BString>> {
+        for device in self.all_devices()? {
+            let Ok(source) = self.engine.open_block(device.as_ref()) else { continue };
+            if self.probe(device.as_ref(), &source)?.is_some_and(|p| is_array_member(p.kind)) {
+                return Err(Error::needs_appliance(format_args!("{device}: part of a RAID array")));
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// The device mapper's devices that are no logical volumes: there are none before something is unlocked.
+    pub(crate) fn list_dm_devices(&mut self) -> Result<Vec<BString>> {
+        Ok(Vec::new())
+    }
+
+    pub(crate) fn list_disk_labels(&mut self) -> Result<Hashtable> {
+        Ok(Hashtable(self.engine.disk_labels().at("list_disk_labels")?))
+    }
+
+    pub(crate) fn is_whole_device(&mut self, device: &BStr) -> Result<bool> {
+        let device = self.device(device)?;
+        Ok(self.engine.disks().contains(&device))
+    }
+
+    pub(crate) fn blockdev_getsize64(&mut self, device: &BStr) -> Result<i64> {
+        let device = self.device(device)?;
+        Ok(wire(self.engine.open_block(device.as_ref()).at(&device)?.len()))
+    }
+
+    pub(crate) fn blockdev_getsz(&mut self, device: &BStr) -> Result<i64> {
+        let device = self.device(device)?;
+        Ok(wire(self.engine.open_block(device.as_ref()).at(&device)?.len() / SECTOR))
+    }
+
+    pub(crate) fn blockdev_getss(&mut self, device: &BStr) -> Result<i32> {
+        let device = self.device(device)?;
+        let source = self.engine.open_block(device.as_ref()).at(&device)?;
+        Ok(i32::try_from(source.sector_size()).unwrap_or(i32::MAX))
+    }
+
+    /// A filesystem's block size while it is mounted; otherwise what Linux chooses: the largest power of two up to a
+    /// page that divides the size.
+    pub(crate) fn blockdev_getbsz(&mut self, device: &BStr) -> Result<i32> {
+        let device = self.device(device)?;
+        if let Some(mount) = self.engine.mount_points().into_iter().find(|m| m.mountable == device) {
+            let stats = self.tree().stat_fs(mount.path.as_ref()).at(&device)?.stats;
+            return Ok(i32::try_from(stats.block_size).unwrap_or(i32::MAX));
+        }
+        let source = self.engine.open_block(device.as_ref()).at(&device)?;
+        let mut size = source.sector_size();
+        while size < PAGE && source.len() & u64::from(size) == 0 {
+            size <<= 1;
+        }
+        Ok(i32::try_from(size).unwrap_or(i32::MAX))
+    }
+
+    /// No device here can be written, but a caller that added a drive read-only saw a writable overlay in the original
+    /// and may ask: so the answer is the drive's, not the engine's.
+    pub(crate) fn blockdev_getro(&mut self, device: &BStr) -> Result<bool> {
+        self.device(device)?;
+        Ok(false)
+    }
+}

@@ -1,0 +1,185 @@
+//! What devices hold: filesystems, their labels and UUIDs.
+
+use std::sync::Arc;
+
+use bstr::{BStr, BString, ByteSlice};
+use disk::partition::{Guid, Kind, PartitionType};
+use disk::probe::{self, Probe};
+use disk::{ErrorKind, ReadAt};
+use libguestfs_core::{Error, Result};
+use libguestfs_core::api::Hashtable;
+
+use super::devices::is_array_member;
+use crate::Guestfsd;
+use crate::engine::PartitionDevice;
+use crate::error::{At, Failure, refused};
+
+/// What `list_filesystems` calls a content that it can't name.
+const UNKNOWN: &str = "unknown";
+
+/// GPT types of partitions that hold no filesystem of their own (daemon/listfs.ml).
+const SKIPPED_TYPES: [&str; 4] = [
+    // Windows logical disk manager: metadata, data.
+    "5808C8AA-7E8F-42E0-85D2-E1E90434CFB3",
+    "AF9B60A0-1431-4F62-BC68-3311714A69AD",
+    // Microsoft reserved.
+    "E3C9E316-0B5C-4DB8-817D-F92DF00215AE",
+    // Windows snapshot.
+    "CADDEBF1-4400-4DE8-B103-12117DCF3CCF",
+];
+
+impl Guestfsd {
+    /// What blkid finds on a device with a canonical name.
+    pub(super) fn probe(&self, device: &BStr, source: &Arc<dyn ReadAt>) -> Result<Option<Probe>> {
+        probe::probe(source).map_err(|e| Failure::disk(device, e).at(device))
+    }
+
+    fn probe_mountable(&self, mountable: &BStr) -> Result<Option<Probe>> {
+        // Subvolumes are the filesystem that they are in.
+        let mountable = self.mountable(mountable)?;
+        self.probe_device(mountable.device())
+    }
+
+    fn probe_device(&self, device: &BStr) -> Result<Option<Probe>> {
+        let source = self.engine.open_block(device).at(device)?;
+        self.probe(device, &source)
+    }
+
+    pub(crate) fn vfs_type(&mut self, mountable: &BStr) -> Result<BString> {
+        Ok(self.probe_mountable(mountable)?.map(|p| p.kind.into()).unwrap_or_default())
+    }
+
+    pub(crate) fn vfs_label(&mut self, mountable: &BStr) -> Result<BString> {
+        Ok(self.probe_mountable(mountable)?.and_then(|p| p.label).unwrap_or_default())
+    }
+
+    pub(crate) fn vfs_uuid(&mut self, mountable: &BStr) -> Result<BString> {
+        Ok(self.probe_mountable(mountable)?.and_then(|p| p.uuid).map(BString::from).unwrap_or_default())
+    }
+
+    pub(crate) fn get_e2label(&mut self, device: &BStr) -> Result<BString> {
+        self.vfs_label(device)
+    }
+
+    pub(crate) fn get_e2uuid(&mut self, device: &BStr) -> Result<BString> {
+        self.vfs_uuid(device)
+    }
+
+    /// Whole disks without partitions, then partitions, then logical volumes: each that may hold a filesystem.
+    pub(crate) fn list_filesystems(&mut self) -> Result<Hashtable> {
+        let partitions = self.engine.partitions().at("list_filesystems")?;
+        let mut list = Vec::new();
+        for disk in self.engine.disks() {
+            if !partitions.iter().any(|p| p.parent == disk) {
+                self.add_filesystem(disk, &mut list)?;
+            }
+        }
+        for partition in partitions {
+            if !self.holds_no_filesystem(&partition)? {
+                self.add_filesystem(partition.name, &mut list)?;
+            }
+        }
+        for volume in self.lvs()? {
+            self.add_filesystem(volume, &mut list)?;
+        }
+        Ok(Hashtable(list))
+    }
+
+    /// Does the table say that the partition is not for a filesystem?
+    fn holds_no_filesystem(&self, partition: &PartitionDevice) -> Result<bool> {
+        let table = self.engine.partition_table(partition.parent.as_bstr()).at(&partition.parent)?;
+        let Some(entry) = table.as_ref().and_then(|t| t.partition(partition.number)) else { return Ok(false) };
+        Ok(match entry.partition_type {
+            PartitionType::Mbr(_) => entry.kind == Kind::Extended,
+            PartitionType::Gpt(guid) => skipped(guid),
+        })
+    }
+
+    fn add_filesystem(&self, device: BString, list: &mut Vec<(BString, BString)>) -> Result<()> {
+        let found = match self.engine.open_block(device.as_bstr()) {
+            Ok(source) => probe::probe(&source).map_err(|error| Failure::disk(device.as_bstr(), error)),
+            Err(failure) => Err(failure),
+        };
+        let kind = match found {
+            Ok(found) => found.map_or(UNKNOWN, |p| p.kind),
+            // A volume that lacks a disk has no content that anybody could name; the others are listed.
+            Err(Failure::Os(_)) => UNKNOWN,
+            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => UNKNOWN,
+            Err(failure) => return Err(failure.at(&device)),
+        };
+        if is_array_member(kind) {
+            // The array belongs to the list.
+            return Err(Error::needs_appliance(format_args!("{device}: part of a RAID array")));
+        }
+        if kind.ends_with("_member") || kind == "crypto_LUKS" || kind == "BitLocker" {
+            return Ok(());
+        }
+        if kind == "btrfs" {
+            // Its subvolumes belong to the list.
+            return Err(Error::needs_appliance(format_args!("{device}: btrfs subvolumes")));
+        }
+        list.push((device, kind.into()));
+        Ok(())
+    }
+
+    /// All devices that can hold something, in the order of `list_filesystems`.
+    pub(super) fn all_devices(&self) -> Result<Vec<BString>> {
+        let mut devices = self.engine.disks();
+        devices.extend(self.engine.partitions().at("list_partitions")?.into_iter().map(|p| p.name));
+        devices.extend(self.logical_volumes()?);
+        Ok(devices)
+    }
+
+    fn find_filesystem(&self, tag: &str, value: &BStr, wanted: impl Fn(&Probe) -> bool) -> Result<BString> {
+        for device in self.all_devices()? {
+            let Ok(source) = self.engine.open_block(device.as_bstr()) else { continue };
+            if self.probe(device.as_bstr(), &source)?.is_some_and(|p| wanted(&p)) {
+                return Ok(device);
+            }
+        }
+        Err(unresolved(tag, value))
+    }
+
+    pub(crate) fn findfs_uuid(&mut self, uuid: &BStr) -> Result<BString> {
+        self.find_filesystem("UUID", uuid, |p| p.uuid.as_ref().is_some_and(|u| uuid == u.as_str()))
+    }
+
+    pub(crate) fn findfs_label(&mut self, label: &BStr) -> Result<BString> {
+        self.find_filesystem("LABEL", label, |p| p.label.as_ref().is_some_and(|l| l == label))
+    }
+
+    fn find_partition(
+        &self,
+        tag: &str,
+        value: &BStr,
+        wanted: impl Fn(&disk::partition::Partition) -> bool,
+    ) -> Result<BString> {
+        for PartitionDevice { name, parent, number } in self.engine.partitions().at("list_partitions")? {
+            let table = self.engine.partition_table(parent.as_bstr()).at(&parent)?;
+            if table.as_ref().and_then(|t| t.partition(number)).is_some_and(&wanted) {
+                return Ok(name);
+            }
+        }
+        Err(unresolved(tag, value))
+    }
+
+    pub(crate) fn findfs_partuuid(&mut self, uuid: &BStr) -> Result<BString> {
+        self.find_partition("PARTUUID", uuid, |p| {
+            p.uuid.as_ref().is_some_and(|u| u.as_bytes().eq_ignore_ascii_case(uuid))
+        })
+    }
+
+    pub(crate) fn findfs_partlabel(&mut self, label: &BStr) -> Result<BString> {
+        self.find_partition("PARTLABEL", label, |p| p.name.as_ref().is_some_and(|n| n == label))
+    }
+}
+
+fn skipped(guid: Guid) -> bool {
+    let text = guid.to_string();
+    SKIPPED_TYPES.iter().any(|skipped| text.eq_ignore_ascii_case(skipped))
+}
+
+/// What findfs(8) says.
+fn unresolved(tag: &str, value: &BStr) -> Error {
+    refused(format!("findfs exited with status 1: findfs: unable to resolve '{tag}={value}'"))
+}

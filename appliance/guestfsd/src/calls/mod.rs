@@ -1,0 +1,92 @@
+//! The calls, one file per group. Each function has the name and arguments of its call in
+//! [`Daemon`](libguestfs_core::api::Daemon); where a program prints the words of an error, they are the original
+//! daemon's.
+
+use bstr::{BStr, BString};
+use disk::fs::FileType;
+use libguestfs_core::{Error, Result};
+use nix::errno::Errno;
+
+use crate::Guestfsd;
+use crate::engine::{Mountable, Tree};
+use crate::error::At;
+
+mod checksums;
+mod content;
+mod devices;
+mod directories;
+mod filesystems;
+mod glob;
+mod lines;
+mod listing;
+mod lvm;
+mod mounts;
+mod partitions;
+mod paths;
+mod sandbox;
+mod sink;
+mod stat;
+mod system;
+mod walk;
+mod xattrs;
+
+pub(crate) use lvm::DEVICE_MAPPER_MAJOR;
+
+/// Largest message of the protocol in bytes (`GUESTFS_MESSAGE_MAX`), with room for its header.
+pub(crate) const MAX_RESULT: usize = libguestfs_core::wire::MESSAGE_MAX - 64;
+
+impl Guestfsd {
+    /// The canonical name of a device argument.
+    pub(crate) fn device(&self, name: &BStr) -> Result<BString> {
+        self.engine.device(name).at(name)?.ok_or_else(|| no_entry(name))
+    }
+
+    /// A mountable argument taken apart, its device with its canonical name.
+    pub(crate) fn mountable(&self, text: &BStr) -> Result<Mountable> {
+        let is_device = |name: &BStr| matches!(self.engine.device(name), Ok(Some(_)));
+        let mountable = Mountable::parse(text, is_device).ok_or_else(|| no_entry(text))?;
+        let device = self.device(mountable.device())?;
+        Ok(match mountable {
+            Mountable::Device(_) => Mountable::Device(device),
+            Mountable::BtrfsVolume { volume, .. } => Mountable::BtrfsVolume { device, volume },
+        })
+    }
+
+    /// What is mounted.
+    pub(crate) fn tree(&self) -> &dyn Tree {
+        self.engine.tree()
+    }
+}
+
+/// `x: No such file or directory`.
+fn no_entry(what: &BStr) -> Error {
+    Error::daemon(Errno::ENOENT, format!("{what}: {}", Errno::ENOENT.desc()))
+}
+
+/// The format bits of `st_mode` (`S_IFMT`).
+fn format_bits(file_type: FileType) -> u32 {
+    match file_type {
+        FileType::Fifo => 0o010_000,
+        FileType::CharDevice => 0o020_000,
+        FileType::Directory => 0o040_000,
+        FileType::BlockDevice => 0o060_000,
+        FileType::Regular => 0o100_000,
+        FileType::Symlink => 0o120_000,
+        FileType::Socket => 0o140_000,
+    }
+}
+
+/// Adds the size of one more item to a result, as long as it can be sent.
+fn account(total: &mut usize, item: usize) -> Result<()> {
+    // Every item has a length of 4 bytes and up to 3 of padding.
+    *total = total.saturating_add(item).saturating_add(7);
+    if *total > MAX_RESULT {
+        return Err(Error::daemon(Errno::EMSGSIZE, "the result is longer than a message of the protocol can be"));
+    }
+    Ok(())
+}
+
+/// A count as the protocol carries it. Numbers of 64 bits keep their bits.
+fn wire(number: u64) -> i64 {
+    number.cast_signed()
+}

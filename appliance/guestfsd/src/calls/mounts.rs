@@ -1,0 +1,80 @@
+//! Mounting, and what is mounted.
+
+use bstr::{BStr, BString};
+use libguestfs_core::Result;
+use libguestfs_core::api::{Hashtable, InternalMountable, UmountOpts};
+
+use crate::Guestfsd;
+use crate::engine::{MountRequest, Mountable};
+use crate::error::{At, Failure, refused};
+
+impl Guestfsd {
+    fn mount_as(&mut self, options: &BStr, kind: &BStr, mountable: &BStr, at: &BStr) -> Result<()> {
+        let parsed = self.mountable(mountable)?;
+        self.engine.mount(MountRequest { options, kind, mountable: &parsed, at }).map_err(|failure| match failure {
+            // The words of mount(8) stand for themselves.
+            Failure::Text(errno, text) => libguestfs_core::Error::daemon(errno, text),
+            other => other.at(mountable),
+        })
+    }
+
+    pub(crate) fn mount(&mut self, mountable: &BStr, mountpoint: &BStr) -> Result<()> {
+        self.mount_as("".into(), "".into(), mountable, mountpoint)
+    }
+
+    pub(crate) fn mount_ro(&mut self, mountable: &BStr, mountpoint: &BStr) -> Result<()> {
+        self.mount_as("ro".into(), "".into(), mountable, mountpoint)
+    }
+
+    pub(crate) fn mount_options(&mut self, options: &BStr, mountable: &BStr, mountpoint: &BStr) -> Result<()> {
+        self.mount_as(options, "".into(), mountable, mountpoint)
+    }
+
+    pub(crate) fn mount_vfs(&mut self, options: &BStr, vfstype: &BStr, mountable: &BStr, at: &BStr) -> Result<()> {
+        self.mount_as(options, vfstype, mountable, at)
+    }
+
+    /// Nothing here is ever busy with writing, so the options to force it change nothing.
+    pub(crate) fn umount(&mut self, what: &BStr, _opts: &UmountOpts) -> Result<()> {
+        self.engine.umount(what).at(what)
+    }
+
+    pub(crate) fn umount_all(&mut self) -> Result<()> {
+        self.engine.umount_all();
+        Ok(())
+    }
+
+    pub(crate) fn mounts(&mut self) -> Result<Vec<BString>> {
+        Ok(self.engine.mount_points().into_iter().map(|m| m.mountable).collect())
+    }
+
+    pub(crate) fn mountpoints(&mut self) -> Result<Hashtable> {
+        Ok(Hashtable(self.engine.mount_points().into_iter().map(|m| (m.mountable, m.path)).collect()))
+    }
+
+    pub(crate) fn mkmountpoint(&mut self, path: &BStr) -> Result<()> {
+        if !path.starts_with(b"/") {
+            return Err(refused("do_mkmountpoint: path must start with a / character"));
+        }
+        self.engine.make_mount_point(path).at(path)
+    }
+
+    pub(crate) fn rmmountpoint(&mut self, path: &BStr) -> Result<()> {
+        if !path.starts_with(b"/") {
+            return Err(refused("do_rmmountpoint: path must start with a / character"));
+        }
+        self.engine.remove_mount_point(path).at(path)
+    }
+
+    pub(crate) fn internal_parse_mountable(&mut self, mountable: &BStr) -> Result<InternalMountable> {
+        // MOUNTABLE_DEVICE, MOUNTABLE_BTRFSVOL, MOUNTABLE_PATH of the original's guestfs_protocol.x.
+        Ok(match self.mountable(mountable)? {
+            Mountable::Device(device) => {
+                InternalMountable { im_type: 1, im_device: device, im_volume: BString::default() }
+            }
+            Mountable::BtrfsVolume { device, volume } => {
+                InternalMountable { im_type: 2, im_device: device, im_volume: volume }
+            }
+        })
+    }
+}

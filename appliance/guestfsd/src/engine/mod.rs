@@ -1,0 +1,268 @@
+//! What a daemon sees of the machine: its disks, what lies on them, and the tree made of what is mounted.
+//!
+//! Calls are written once, against [`Engine`] and [`Tree`]. The [`native`] engine reads the disks itself; an engine
+//! over a kernel's devices and mounts fits behind the same traits, so nothing here assumes where bytes come from:
+//!
+//! * devices go by their canonical names, `/dev/sda`, `/dev/sda1`, `/dev/VG/LV`, as libguestfs shows them;
+//! * the tree goes by absolute paths of bytes. Symbolic links, `..` and absolute link targets never leave it.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bstr::{BStr, BString};
+use disk::ReadAt;
+use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Metadata, Xattr};
+use disk::partition::Table;
+use disk::volume::lvm2::Volumes;
+
+use crate::error::Failure;
+
+pub mod mountable;
+pub mod native;
+
+pub use mountable::Mountable;
+
+/// What an engine answers.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// A partition that has a device name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionDevice {
+    /// `/dev/sda1`.
+    pub name: BString,
+    /// `/dev/sda`.
+    pub parent: BString,
+    /// Number in the partition table, from 1.
+    pub number: u32,
+}
+
+/// One mount, as `mounts` and `mountpoints` list it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountPoint {
+    /// What is mounted.
+    pub mountable: BString,
+    /// Where: an absolute path in the tree.
+    pub path: BString,
+}
+
+/// What a call asks to be mounted.
+#[derive(Debug, Clone, Copy)]
+pub struct MountRequest<'a> {
+    /// Comma-separated options, as for `mount -o`.
+    pub options: &'a BStr,
+    /// Filesystem type, or empty for whatever is there.
+    pub kind: &'a BStr,
+    /// What to mount.
+    pub mountable: &'a Mountable,
+    /// Where.
+    pub at: &'a BStr,
+}
+
+/// The disks and mounts of a daemon.
+pub trait Engine: Debug + Send {
+    /// The whole disks that the caller added, in order: `/dev/sda`…
+    fn disks(&self) -> Vec<BString>;
+
+    /// The labels given to disks, as (label, partition or whole disk): what `/dev/disk/guestfs` has.
+    ///
+    /// # Errors
+    /// If a partition table can't be read.
+    fn disk_labels(&self) -> Result<Vec<(BString, BString)>>;
+
+    /// All partitions of all disks.
+    ///
+    /// # Errors
+    /// If a partition table can't be read or is not understood. One that is damaged gives no partitions, as in a
+    /// kernel.
+    fn partitions(&self) -> Result<Vec<PartitionDevice>>;
+
+    /// The canonical name of the block device that `name` denotes, or `None` if there is no such device.
+    ///
+    /// # Errors
+    /// If what must be known to tell can't be read.
+    fn device(&self, name: &BStr) -> Result<Option<BString>>;
+
+    /// The content of the device with a canonical name.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is none, `ENOTSUP` if it can't be put together here.
+    fn open_block(&self, device: &BStr) -> Result<Arc<dyn ReadAt>>;
+
+    /// Can the device be written?
+    fn is_read_only(&self, device: &BStr) -> bool;
+
+    /// The partition table of a device, or `None` if it has none.
+    ///
+    /// # Errors
+    /// If it is damaged, not understood or not readable.
+    fn partition_table(&self, device: &BStr) -> Result<Option<Arc<Table>>>;
+
+    /// The logical volumes' metadata of all disks.
+    ///
+    /// # Errors
+    /// If the disks can't be read.
+    fn lvm(&self) -> Result<Arc<Volumes>>;
+
+    /// Mounts something.
+    ///
+    /// # Errors
+    /// What `mount(2)` or `mount(8)` would say.
+    fn mount(&mut self, request: MountRequest<'_>) -> Result<()>;
+
+    /// Undoes the last mount of a device or at a path.
+    ///
+    /// # Errors
+    /// `EINVAL` if nothing is mounted there, `EBUSY` if something is mounted below.
+    fn umount(&mut self, path_or_device: &BStr) -> Result<()>;
+
+    /// Undoes all mounts.
+    fn umount_all(&mut self);
+
+    /// What is mounted, in the order in which it was.
+    fn mount_points(&self) -> Vec<MountPoint>;
+
+    /// Makes an empty directory in the root under which everything is mounted.
+    ///
+    /// # Errors
+    /// What `mkdir(2)` would say.
+    fn make_mount_point(&mut self, path: &BStr) -> Result<()>;
+
+    /// Removes a directory that `make_mount_point` made.
+    ///
+    /// # Errors
+    /// What `rmdir(2)` would say.
+    fn remove_mount_point(&mut self, path: &BStr) -> Result<()>;
+
+    /// The tree of what is mounted.
+    fn tree(&self) -> &dyn Tree;
+}
+
+/// What a path's last component is looked at as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// A symbolic link is followed: `stat`, `open`.
+    Follow,
+    /// A symbolic link is itself: `lstat`.
+    Itself,
+}
+
+/// What `stat` shows.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Device that the file's filesystem is on (`st_dev`).
+    pub device: DeviceNumber,
+    /// The rest.
+    pub metadata: Metadata,
+}
+
+/// What `statvfs` shows.
+#[derive(Debug, Clone, Copy)]
+pub struct FsStatus {
+    /// Counts.
+    pub stats: FsStats,
+    /// Flags (`f_flag`).
+    pub flags: u64,
+}
+
+/// Names one directory of a tree for as long as nothing is mounted or unmounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DirId {
+    /// Which mount.
+    pub mount: u32,
+    /// Which inode of it.
+    pub inode: InodeId,
+}
+
+/// A tree of files, read-only. All paths are absolute.
+pub trait Tree: Debug {
+    /// What `stat` or `lstat` shows of `path`.
+    ///
+    /// # Errors
+    /// The errno of the system call, as everywhere in this trait; or what is wrong with the filesystem.
+    fn status(&self, path: &BStr, last: Last) -> Result<Status>;
+
+    /// Opens a regular file. `EISDIR` for a directory, `EINVAL` for anything else.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn open(&self, path: &BStr) -> Result<Box<dyn FileData + '_>>;
+
+    /// Opens a directory; a last symbolic link is followed.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn directory(&self, path: &BStr) -> Result<Box<dyn Directory<'_> + '_>>;
+
+    /// The target of a symbolic link.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn read_link(&self, path: &BStr) -> Result<BString>;
+
+    /// Extended attributes in the kernel's order.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn xattrs(&self, path: &BStr, last: Last) -> Result<Vec<Xattr>>;
+
+    /// What `statvfs` shows.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn stat_fs(&self, path: &BStr) -> Result<FsStatus>;
+
+    /// The path of the same file without symbolic links, `.` and `..`.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn canonical(&self, path: &BStr) -> Result<BString>;
+}
+
+/// An open directory: names are taken relative to it, and a last symbolic link is never followed.
+pub trait Directory<'t>: Debug {
+    /// Which directory this is: equal for equal directories.
+    fn id(&self) -> DirId;
+
+    /// Calls `each` for every name but `.` and `..` in the order in which the directory has them, until it breaks off.
+    ///
+    /// # Errors
+    /// See [`Tree::status`].
+    fn read(&self, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()>;
+
+    /// The kind of `name`, which a directory often knows for less than [`status`](Self::status) costs.
+    ///
+    /// # Errors
+    /// See [`Tree::status`].
+    fn file_type(&self, name: &BStr) -> Result<FileType>;
+
+    /// What `lstat` shows of `name`; `.` is the directory itself.
+    ///
+    /// # Errors
+    /// See [`Tree::status`].
+    fn status(&self, name: &BStr) -> Result<Status>;
+
+    /// Opens the directory `name`; `ENOTDIR` if it is anything else, a symbolic link too.
+    ///
+    /// # Errors
+    /// See [`Tree::status`].
+    fn directory(&self, name: &BStr) -> Result<Box<dyn Directory<'t> + 't>>;
+
+    /// Opens the regular file `name`.
+    ///
+    /// # Errors
+    /// See [`Tree::open`].
+    fn open(&self, name: &BStr) -> Result<Box<dyn FileData + 't>>;
+
+    /// The target of the symbolic link `name`.
+    ///
+    /// # Errors
+    /// See [`Tree::status`].
+    fn read_link(&self, name: &BStr) -> Result<BString>;
+
+    /// Extended attributes of `name`.
+    ///
+    /// # Errors
+    /// See [`Tree::status`].
+    fn xattrs(&self, name: &BStr) -> Result<Vec<Xattr>>;
+}

@@ -1,0 +1,388 @@
+//! The block devices that the drives amount to: disks, their partitions, the logical volumes across them.
+//!
+//! Everything is looked at once, when first asked for, and then kept: drives do not change.
+//!
+//! Memory: each drive's bytes pass through one block cache; together the caches hold [`CACHE_BYTES`]. Filesystems stay
+//! open after an unmount, at most [`MAX_OPEN_FILESYSTEMS`], because inspection mounts each one before a tool does.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bstr::{BStr, BString, ByteSlice};
+use disk::cache::Cached;
+use disk::fs::{DeviceNumber, Filesystem};
+use disk::partition::{self, Table};
+use disk::probe::{self, Probe};
+use disk::volume::lvm2::{self, LogicalVolume, VolumeGroup, Volumes};
+use disk::{ErrorKind, ReadAt};
+use nix::errno::Errno;
+
+use super::mounts::wrong_filesystem;
+use super::names;
+use crate::calls::DEVICE_MAPPER_MAJOR;
+use crate::engine::{PartitionDevice, Result};
+use crate::error::Failure;
+
+/// Memory for blocks of all drives together (bytes).
+const CACHE_BYTES: usize = 8 << 20;
+/// Least memory for the blocks of one drive (bytes): with less, walking a directory would read its blocks repeatedly.
+const MIN_CACHE_BYTES: usize = 128 << 10;
+/// Filesystems kept open.
+const MAX_OPEN_FILESYSTEMS: usize = 64;
+
+/// Major numbers of SCSI disks: 16 disks each (Linux Documentation/admin-guide/devices.txt).
+const DISK_MAJORS: [u32; 16] = [8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135];
+/// Device numbers of one disk: itself and 15 partitions. Further partitions have the extended major.
+const NUMBERS_PER_DISK: u32 = 16;
+/// Major number of partitions from 16 on (`BLOCK_EXT_MAJOR`).
+const EXTENDED_MAJOR: u32 = 259;
+
+/// A drive as the caller added it, opened.
+#[derive(Debug, Clone)]
+pub struct Drive {
+    /// The content of the virtual disk.
+    pub source: Arc<dyn ReadAt>,
+    /// Was it added read-only? Then mounting it for writing is harmless: nothing can be written.
+    pub read_only: bool,
+    /// The name under `/dev/disk/guestfs` that the caller gave it.
+    pub label: Option<BString>,
+}
+
+#[derive(Debug)]
+struct Disk {
+    name: BString,
+    drive: Drive,
+    table: OnceCell<Option<Arc<Table>>>,
+}
+
+/// A canonical name taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Disk(usize),
+    Partition(usize, u32),
+    /// Group and volume within [`Volumes`].
+    Volume(usize, usize),
+}
+
+/// All devices.
+#[derive(Debug)]
+pub(super) struct Devices {
+    disks: Vec<Disk>,
+    probes: RefCell<BTreeMap<BString, Option<Arc<Probe>>>>,
+    filesystems: BTreeMap<BString, Arc<dyn Filesystem>>,
+    volumes: OnceCell<Arc<Volumes>>,
+}
+
+impl Devices {
+    pub(super) fn new(drives: Vec<Drive>) -> Self {
+        let cache = (CACHE_BYTES / drives.len().max(1)).max(MIN_CACHE_BYTES);
+        let disk = |(index, drive): (usize, Drive)| Disk {
+            name: format!("/dev/sd{}", names::letters(index)).into(),
+            drive: Drive { source: Arc::new(Cached::new(drive.source, cache)), ..drive },
+            table: OnceCell::new(),
+        };
+        Devices {
+            disks: drives.into_iter().enumerate().map(disk).collect(),
+            probes: RefCell::default(),
+            filesystems: BTreeMap::new(),
+            volumes: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn disks(&self) -> Vec<BString> {
+        self.disks.iter().map(|d| d.name.clone()).collect()
+    }
+
+    pub(super) fn labels(&self) -> Result<Vec<(BString, BString)>> {
+        let mut labels = Vec::new();
+        for (index, disk) in self.disks.iter().enumerate() {
+            let Some(label) = &disk.drive.label else { continue };
+            labels.push((label.clone(), disk.name.clone()));
+            for number in self.partition_numbers(index)? {
+                let mut partition = label.clone();
+                partition.extend_from_slice(number.to_string().as_bytes());
+                labels.push((partition, partition_name(&disk.name, number)));
+            }
+        }
+        Ok(labels)
+    }
+
+    pub(super) fn partitions(&self) -> Result<Vec<PartitionDevice>> {
+        let mut partitions = Vec::new();
+        for (index, disk) in self.disks.iter().enumerate() {
+            partitions.extend(self.partition_numbers(index)?.into_iter().map(|number| PartitionDevice {
+                name: partition_name(&disk.name, number),
+                parent: disk.name.clone(),
+                number,
+            }));
+        }
+        Ok(partitions)
+    }
+
+    /// The numbers of a disk's partitions. As in a kernel, a damaged table has none.
+    fn partition_numbers(&self, index: usize) -> Result<Vec<u32>> {
+        let mut numbers: Vec<u32> = match self.disk_table(index) {
+            Ok(Some(table)) => table.partitions.iter().map(|p| p.number).collect(),
+            Ok(None) => Vec::new(),
+            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => Vec::new(),
+            Err(failure) => return Err(failure),
+        };
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn disk_table(&self, index: usize) -> Result<Option<Arc<Table>>> {
+        let disk = self.disks.get(index).ok_or(Errno::ENOENT)?;
+        if let Some(table) = disk.table.get() {
+            return Ok(table.clone());
+        }
+        let table = partition::read(&disk.drive.source).map_err(|e| Failure::disk(disk.name.as_bstr(), e))?;
+        Ok(disk.table.get_or_init(|| table.map(Arc::new)).clone())
+    }
+
+    pub(super) fn table(&self, device: &BStr) -> Result<Option<Arc<Table>>> {
+        match self.place(device)? {
+            Some(Place::Disk(index)) => self.disk_table(index),
+            Some(_) => {
+                let source = self.open(device)?;
+                Ok(partition::read(&source).map_err(|e| Failure::disk(device, e))?.map(Arc::new))
+            }
+            None => Err(Errno::ENOENT.into()),
+        }
+    }
+
+    /// Where the device of that name is, if there is one.
+    fn place(&self, name: &BStr) -> Result<Option<Place>> {
+        if let Some((index, number)) = names::parse(name) {
+            if index >= self.disks.len() {
+                return Ok(None);
+            }
+            return Ok(match number {
+                None => Some(Place::Disk(index)),
+                Some(number) if self.partition_numbers(index)?.contains(&number) => {
+                    Some(Place::Partition(index, number))
+                }
+                Some(_) => None,
+            });
+        }
+        self.volume_place(name)
+    }
+
+    /// All LVM2 metadata.
+    pub(super) fn lvm(&self) -> Result<Arc<Volumes>> {
+        if let Some(volumes) = self.volumes.get() {
+            return Ok(Arc::clone(volumes));
+        }
+        let partitions = self.partitions()?;
+        let whole = self.disks().into_iter().filter(|disk| partitions.iter().all(|p| p.parent != *disk));
+        let mut candidates = Vec::new();
+        for name in whole.chain(partitions.iter().map(|p| p.name.clone())) {
+            let source = self.open(name.as_bstr())?;
+            candidates.push((name, source));
+        }
+        let volumes = lvm2::scan(&candidates).map_err(|e| Failure::disk("lvm".into(), e))?;
+        Ok(Arc::clone(self.volumes.get_or_init(|| Arc::new(volumes))))
+    }
+
+    /// Where the logical volume is that `name` denotes: `/dev/VG/LV`, `/dev/mapper/VG-LV` or `/dev/dm-N`.
+    fn volume_place(&self, name: &BStr) -> Result<Option<Place>> {
+        // Names of other kinds come up often, and to look for volumes takes reading all disks.
+        if name.starts_with(b"/dev/disk/") || !name.starts_with(b"/dev/") {
+            return Ok(None);
+        }
+        let volumes = self.lvm()?;
+        let mut minor = 0u32;
+        for (group_index, group) in volumes.groups.iter().enumerate() {
+            for (index, volume) in group.volumes.iter().enumerate().filter(|(_, v)| v.active) {
+                let is_it = name == names::volume(&group.name, &volume.name)
+                    || name == names::mapper(&group.name, &volume.name)
+                    || name == format!("/dev/dm-{minor}").as_str();
+                if is_it && volume.public {
+                    return Ok(Some(Place::Volume(group_index, index)));
+                }
+                minor = minor.saturating_add(1);
+            }
+        }
+        Ok(None)
+    }
+
+    fn name_of(&self, place: Place) -> Result<BString> {
+        let disk_name = |index: usize| self.disks.get(index).map(|d| &d.name).ok_or(Errno::ENOENT);
+        match place {
+            Place::Disk(index) => Ok(disk_name(index)?.clone()),
+            Place::Partition(index, number) => Ok(partition_name(disk_name(index)?, number)),
+            Place::Volume(group, volume) => {
+                with_volume(self.lvm()?.as_ref(), group, volume, |group, volume| {
+                    Ok(names::volume(&group.name, &volume.name))
+                })
+            }
+        }
+    }
+
+    pub(super) fn canonical(&self, name: &BStr) -> Result<Option<BString>> {
+        if let Some(place) = self.place(name)? {
+            return self.name_of(place).map(Some);
+        }
+        self.linked(name)
+    }
+
+    /// What udev's links under `/dev/disk` lead to.
+    fn linked(&self, name: &BStr) -> Result<Option<BString>> {
+        let Some(link) = name.strip_prefix(b"/dev/disk/") else { return Ok(None) };
+        let Some((by, value)) = link.split_once_str("/") else { return Ok(None) };
+        let value = unescape(value);
+        match by {
+            b"guestfs" => Ok(self.labels()?.into_iter().find(|(label, _)| *label == value).map(|(_, device)| device)),
+            b"by-label" => self.find(|probe| probe.label.as_ref() == Some(&value)),
+            b"by-uuid" => self.find(|probe| probe.uuid.as_ref().is_some_and(|u| u.as_bytes() == value)),
+            b"by-partlabel" => self.find_partition(|p| p.name.as_ref() == Some(&value)),
+            b"by-partuuid" => self.find_partition(|p| p.uuid.as_ref().is_some_and(|u| u.as_bytes() == value)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The first device whose content is as wanted.
+    fn find(&self, wanted: impl Fn(&Probe) -> bool) -> Result<Option<BString>> {
+        let partitions = self.partitions()?.into_iter().map(|p| p.name);
+        let volumes = self.lvm()?;
+        let volumes = volumes.groups.iter().flat_map(|group| {
+            group.volumes.iter().filter(|v| v.active && v.public).map(|v| names::volume(&group.name, &v.name))
+        });
+        for name in self.disks().into_iter().chain(partitions).chain(volumes) {
+            if self.probe(name.as_bstr())?.is_some_and(|probe| wanted(&probe)) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_partition(&self, wanted: impl Fn(&partition::Partition) -> bool) -> Result<Option<BString>> {
+        for PartitionDevice { name, parent, number } in self.partitions()? {
+            let table = self.table(parent.as_bstr())?;
+            if table.as_ref().and_then(|t| t.partition(number)).is_some_and(&wanted) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn probe(&self, device: &BStr) -> Result<Option<Arc<Probe>>> {
+        if let Some(known) = self.probes.borrow().get(device) {
+            return Ok(known.clone());
+        }
+        let source = self.open(device)?;
+        let found = probe::probe(&source).map_err(|e| Failure::disk(device, e))?.map(Arc::new);
+        self.probes.borrow_mut().insert(device.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    pub(super) fn open(&self, device: &BStr) -> Result<Arc<dyn ReadAt>> {
+        let place = self.place(device)?.ok_or(Errno::ENOENT)?;
+        match place {
+            Place::Disk(index) => {
+                Ok(Arc::clone(&self.disks.get(index).ok_or(Errno::ENOENT)?.drive.source))
+            }
+            Place::Partition(index, number) => {
+                let disk = self.disks.get(index).ok_or(Errno::ENOENT)?;
+                let table = self.disk_table(index)?.ok_or(Errno::ENOENT)?;
+                let partition = table.partition(number).ok_or(Errno::ENOENT)?;
+                Ok(Arc::new(partition.open(Arc::clone(&disk.drive.source))))
+            }
+            Place::Volume(group, volume) => with_volume(self.lvm()?.as_ref(), group, volume, |_, volume| {
+                volume.open().map_err(|e| Failure::disk(device, e))
+            }),
+        }
+    }
+
+    pub(super) fn is_read_only(&self, device: &BStr) -> bool {
+        match self.place(device) {
+            Ok(Some(Place::Disk(index) | Place::Partition(index, _))) => {
+                self.disks.get(index).is_none_or(|d| d.drive.read_only)
+            }
+            // A volume may lie on any disk.
+            _ => self.disks.iter().all(|d| d.drive.read_only),
+        }
+    }
+
+    /// The device's number, as `st_dev` shows it for files on it.
+    pub(super) fn number(&self, device: &BStr) -> DeviceNumber {
+        let (index, partition) = match self.place(device) {
+            Ok(Some(Place::Disk(index))) => (index, 0),
+            Ok(Some(Place::Partition(index, number))) => (index, number),
+            Ok(Some(Place::Volume(group, volume))) => return self.volume_number(group, volume),
+            _ => return DeviceNumber::default(),
+        };
+        let per_major = usize::try_from(256 / NUMBERS_PER_DISK).unwrap_or(1);
+        let unit = u32::try_from(index % per_major).unwrap_or(0);
+        match DISK_MAJORS.get(index / per_major) {
+            Some(&major) if partition < NUMBERS_PER_DISK => {
+                DeviceNumber { major, minor: unit * NUMBERS_PER_DISK + partition }
+            }
+            _ => DeviceNumber { major: EXTENDED_MAJOR, minor: unit * 256 + partition },
+        }
+    }
+
+    /// Active volumes are numbered in the order of their activation.
+    fn volume_number(&self, group: usize, volume: usize) -> DeviceNumber {
+        let Ok(volumes) = self.lvm() else { return DeviceNumber::default() };
+        let groups = volumes.groups.iter().take(group).flat_map(|g| &g.volumes);
+        let same = volumes.groups.get(group).into_iter().flat_map(|g| g.volumes.iter().take(volume));
+        let before = groups.chain(same).filter(|v| v.active).count();
+        DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(before).unwrap_or(u32::MAX) }
+    }
+
+    /// The filesystem on a device, opened or still open.
+    pub(super) fn filesystem(&mut self, device: &BStr) -> Result<Arc<dyn Filesystem>> {
+        if let Some(fs) = self.filesystems.get(device) {
+            return Ok(Arc::clone(fs));
+        }
+        let source = self.open(device)?;
+        // What is no filesystem is told apart from what an appliance could mount.
+        match self.probe(device)? {
+            Some(probe) if probe.usage == disk::probe::Usage::Filesystem => {}
+            _ => return Err(wrong_filesystem(device)),
+        }
+        let fs = disk::fs::open(source).map_err(|e| Failure::disk(device, e))?;
+        if self.filesystems.len() >= MAX_OPEN_FILESYSTEMS {
+            self.filesystems.clear();
+        }
+        self.filesystems.insert(device.to_owned(), Arc::clone(&fs));
+        Ok(fs)
+    }
+}
+
+fn with_volume<T>(
+    volumes: &Volumes,
+    group: usize,
+    volume: usize,
+    give: impl FnOnce(&VolumeGroup, &LogicalVolume) -> Result<T>,
+) -> Result<T> {
+    let group = volumes.groups.get(group).ok_or(Errno::ENOENT)?;
+    give(group, group.volumes.get(volume).ok_or(Errno::ENOENT)?)
+}
+
+/// Name of a partition; after a digit the kernel puts a `p`, which names of disks here never end in.
+fn partition_name(disk: &BString, number: u32) -> BString {
+    format!("{disk}{number}").into()
+}
+
+/// Undoes udev's way to write special characters in a link: `\x20` for a space.
+fn unescape(text: &[u8]) -> BString {
+    let mut out = BString::default();
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = rest.strip_prefix(b"\\x").and_then(|hex| hex.get(..2)).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = rest.get(4..).unwrap_or_default();
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,102 @@
+//! The engine that reads disks itself: images' bytes in, partition tables, volumes and filesystems by the disk crate.
+//!
+//! Everything is read-only and happens in this process; the only input are the drives' bytes.
+
+use std::sync::Arc;
+
+use bstr::{BStr, BString};
+use disk::ReadAt;
+use disk::partition::Table;
+use disk::volume::lvm2::Volumes;
+
+use super::{Engine, MountPoint, MountRequest, PartitionDevice, Result, Tree};
+
+mod dentries;
+mod devices;
+mod mounts;
+mod names;
+mod sysroot;
+mod tree;
+mod walk;
+
+pub use devices::Drive;
+
+use devices::Devices;
+use mounts::Mounts;
+use tree::NativeTree;
+
+/// The engine.
+#[derive(Debug)]
+pub struct Native {
+    devices: Devices,
+    tree: NativeTree,
+}
+
+impl Native {
+    /// An engine over `drives`, which become `/dev/sda`, `/dev/sdb`… in this order.
+    pub fn new(drives: Vec<Drive>) -> Self {
+        Native { devices: Devices::new(drives), tree: NativeTree::new(Mounts::new()) }
+    }
+}
+
+impl Engine for Native {
+    fn disks(&self) -> Vec<BString> {
+        self.devices.disks()
+    }
+
+    fn disk_labels(&self) -> Result<Vec<(BString, BString)>> {
+        self.devices.labels()
+    }
+
+    fn partitions(&self) -> Result<Vec<PartitionDevice>> {
+        self.devices.partitions()
+    }
+
+    fn device(&self, name: &BStr) -> Result<Option<BString>> {
+        self.devices.canonical(name)
+    }
+
+    fn open_block(&self, device: &BStr) -> Result<Arc<dyn ReadAt>> {
+        self.devices.open(device)
+    }
+
+    fn is_read_only(&self, device: &BStr) -> bool {
+        self.devices.is_read_only(device)
+    }
+
+    fn partition_table(&self, device: &BStr) -> Result<Option<Arc<Table>>> {
+        self.devices.table(device)
+    }
+
+    fn lvm(&self) -> Result<Arc<Volumes>> {
+        self.devices.lvm()
+    }
+
+    fn mount(&mut self, request: MountRequest<'_>) -> Result<()> {
+        mounts::mount(&mut self.devices, &mut self.tree, request)
+    }
+
+    fn umount(&mut self, path_or_device: &BStr) -> Result<()> {
+        mounts::umount(&self.devices, &mut self.tree, path_or_device)
+    }
+
+    fn umount_all(&mut self) {
+        self.tree.change_mounts(Mounts::clear);
+    }
+
+    fn mount_points(&self) -> Vec<MountPoint> {
+        self.tree.mounts().list()
+    }
+
+    fn make_mount_point(&mut self, path: &BStr) -> Result<()> {
+        mounts::make_mount_point(&mut self.tree, path)
+    }
+
+    fn remove_mount_point(&mut self, path: &BStr) -> Result<()> {
+        mounts::remove_mount_point(&mut self.tree, path)
+    }
+
+    fn tree(&self) -> &dyn Tree {
+        &self.tree
+    }
+}

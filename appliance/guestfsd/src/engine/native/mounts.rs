@@ -1,0 +1,280 @@
+//! The mount table, and what `mount` accepts.
+//!
+//! ```text
+//! sysroot (mount 0, directories in memory)
+//!   └─ "/"      ── covered by ──> root of /dev/sda2 (mount 1)
+//!                                    └─ "/boot" ── covered by ──> root of /dev/sda1 (mount 2)
+//! ```
+//!
+//! A mount covers one directory of another. Mounts may be stacked; the last one is seen.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bstr::{BStr, BString, ByteSlice};
+use disk::fs::{DeviceNumber, FileType, Filesystem};
+use nix::errno::Errno;
+
+use super::devices::Devices;
+use super::sysroot::Sysroot;
+use super::tree::NativeTree;
+use super::walk::Walk;
+use crate::engine::{DirId, Last, MountPoint, MountRequest, Mountable, Result};
+use crate::error::Failure;
+
+/// Number of the mount that holds all others.
+const SYSROOT: u32 = 0;
+/// Most mounts at a time. Guests have a few; a caller that loops must not fill memory.
+const MAX_MOUNTS: usize = 1000;
+
+/// Mount options that change nothing that a reader sees. Any other option is for a kernel to judge.
+const HARMLESS_OPTIONS: [&str; 27] = [
+    "", "ro", "rw", "defaults", "auto", "noauto", "nofail", "user", "nouser", "users", "owner", "group", "async", "sync",
+    "dirsync", "atime", "noatime", "relatime", "norelatime", "strictatime", "diratime", "nodiratime", "lazytime", "exec",
+    "noexec", "suid", "nosuid",
+];
+/// More of them: ext's defaults, and what only matters for writing.
+const HARMLESS_EXT_OPTIONS: [&str; 11] = [
+    "dev", "nodev", "_netdev", "acl", "user_xattr", "discard", "nodiscard", "errors=remount-ro", "errors=continue",
+    "errors=panic", "barrier=1",
+];
+
+/// One mounted filesystem.
+#[derive(Debug)]
+pub(super) struct Mount {
+    pub(super) fs: Arc<dyn Filesystem>,
+    pub(super) device_number: DeviceNumber,
+    /// As the caller named it, canonically.
+    mountable: BString,
+    /// Where it is.
+    path: BString,
+    /// The directory that it covers.
+    at: DirId,
+}
+
+impl Mount {
+    /// Says on which device an error was met.
+    pub(super) fn on<T>(&self, result: disk::Result<T>) -> Result<T> {
+        result.map_err(|e| Failure::disk(self.mountable.as_bstr(), e))
+    }
+}
+
+/// All mounts.
+#[derive(Debug)]
+pub(super) struct Mounts {
+    mounts: BTreeMap<u32, Mount>,
+    covered: HashMap<DirId, u32>,
+    sysroot: Sysroot,
+    next: u32,
+}
+
+impl Mounts {
+    pub(super) fn new() -> Self {
+        let mut mounts = Mounts {
+            mounts: BTreeMap::new(),
+            covered: HashMap::new(),
+            sysroot: Sysroot::new(),
+            next: SYSROOT + 1,
+        };
+        mounts.show_sysroot();
+        mounts
+    }
+
+    /// Puts the present state of the sysroot's directories at the bottom.
+    fn show_sysroot(&mut self) {
+        let fs: Arc<dyn Filesystem> = Arc::new(self.sysroot.clone());
+        let at = DirId { mount: SYSROOT, inode: fs.root() };
+        let mount =
+            Mount { fs, device_number: DeviceNumber::default(), mountable: "sysroot".into(), path: "/".into(), at };
+        self.mounts.insert(SYSROOT, mount);
+    }
+
+    /// The directory under which everything is mounted.
+    pub(super) fn sysroot(&self) -> DirId {
+        DirId { mount: SYSROOT, inode: self.sysroot.root() }
+    }
+
+    pub(super) fn get(&self, mount: u32) -> Option<&Mount> {
+        self.mounts.get(&mount)
+    }
+
+    /// What is seen at `node`: the root of what is mounted there last, or the node itself.
+    pub(super) fn visible(&self, node: DirId) -> DirId {
+        let mut node = node;
+        while let Some(mount) = self.covered.get(&node) {
+            let Some(over) = self.mounts.get(mount) else { break };
+            node = DirId { mount: *mount, inode: over.fs.root() };
+        }
+        node
+    }
+
+    /// Mounts, in the order in which they were made.
+    pub(super) fn list(&self) -> Vec<MountPoint> {
+        self.user_mounts().map(|(_, m)| MountPoint { mountable: m.mountable.clone(), path: m.path.clone() }).collect()
+    }
+
+    fn user_mounts(&self) -> impl DoubleEndedIterator<Item = (u32, &Mount)> {
+        self.mounts.iter().filter(|(id, _)| **id != SYSROOT).map(|(id, mount)| (*id, mount))
+    }
+
+    /// Undoes everything but the directories of the sysroot.
+    pub(super) fn clear(&mut self) {
+        self.mounts.retain(|id, _| *id == SYSROOT);
+        self.covered.clear();
+    }
+
+    fn add(&mut self, mount: Mount) -> Result<()> {
+        if self.mounts.len() > MAX_MOUNTS {
+            return Err(Errno::ENOSPC.into());
+        }
+        let id = self.next;
+        self.next = id.checked_add(1).ok_or(Errno::ENOSPC)?;
+        self.covered.insert(mount.at, id);
+        self.mounts.insert(id, mount);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: u32) -> std::result::Result<(), Errno> {
+        if self.user_mounts().any(|(_, other)| other.at.mount == id) {
+            return Err(Errno::EBUSY);
+        }
+        let mount = self.mounts.remove(&id).ok_or(Errno::EINVAL)?;
+        self.covered.remove(&mount.at);
+        Ok(())
+    }
+}
+
+/// See [`Engine::mount`](crate::engine::Engine::mount).
+pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: MountRequest<'_>) -> Result<()> {
+    let name = request.mountable.device();
+    let device = devices.canonical(name)?.ok_or(Errno::ENOENT)?;
+    if let Mountable::BtrfsVolume { .. } = request.mountable {
+        return Err(Failure::NeedsAppliance("btrfs subvolume".into()));
+    }
+    check_options(request.options, devices.is_read_only(device.as_bstr()))?;
+    let at = match Walk::resolve(tree, request.at, Last::Follow) {
+        Ok(walk) if walk.file_type() == FileType::Directory => walk,
+        // The original looks with stat, so every reason is worded alike.
+        Ok(_) | Err(Failure::Os(_)) => {
+            return Err(Failure::Text(Errno::ENOTDIR, format!("mount: {}: mount point is not a directory", request.at)));
+        }
+        Err(other) => return Err(other),
+    };
+    let fs = devices.filesystem(device.as_bstr())?;
+    if !kind_fits(request.kind, fs.kind()) {
+        return Err(wrong_filesystem(device.as_bstr()));
+    }
+    let device_number = devices.number(device.as_bstr());
+    let mount = Mount { fs, device_number, mountable: device, at: at.node(), path: at.into_path() };
+    tree.change_mounts(|mounts| mounts.add(mount))
+}
+
+/// What mount(8) prints, and the original repeats, when a device holds no filesystem that can be mounted so.
+pub(super) fn wrong_filesystem(device: &BStr) -> Failure {
+    Failure::Text(
+        Errno::EINVAL,
+        format!(
+            "mount exited with status 32: mount: /sysroot: wrong fs type, bad option, bad superblock on {device}, \
+             missing codepage or helper program, or other error.\n       \
+             dmesg(1) may have more information after failed mount system call."
+        ),
+    )
+}
+
+/// May a filesystem that is `found` be mounted as `asked`? The ext4 driver mounts its forerunners too.
+fn kind_fits(asked: &BStr, found: &str) -> bool {
+    asked.is_empty()
+        || asked == "auto"
+        || asked == found
+        || (asked == "ext4" && ["ext2", "ext3"].contains(&found))
+}
+
+fn check_options(options: &BStr, read_only_drive: bool) -> Result<()> {
+    let mut writable = true;
+    for option in options.split_str(b",") {
+        match option {
+            b"ro" => writable = false,
+            b"rw" => writable = true,
+            _ => {}
+        }
+        let harmless = |known: &&str| known.as_bytes() == option;
+        // Options that begin with `x-` are comments to the kernel, as mount(8) has it.
+        if !HARMLESS_OPTIONS.iter().chain(&HARMLESS_EXT_OPTIONS).any(|o| harmless(&o)) && !option.starts_with(b"x-") {
+            return Err(Failure::NeedsAppliance(format!("mount option {}", option.as_bstr())));
+        }
+    }
+    if writable && !read_only_drive {
+        return Err(Failure::NeedsAppliance("mount for writing".into()));
+    }
+    Ok(())
+}
+
+/// See [`Engine::umount`](crate::engine::Engine::umount).
+pub(super) fn umount(devices: &Devices, tree: &mut NativeTree, what: &BStr) -> Result<()> {
+    let found = if what.starts_with(b"/dev/") {
+        let device = devices.canonical(what)?.ok_or(Errno::ENOENT)?;
+        let last = tree.mounts().user_mounts().rev().find(|(_, m)| m.mountable == device).map(|(id, _)| id);
+        last.ok_or_else(|| Failure::Text(Errno::EINVAL, format!("umount: {device}: not mounted.")))?
+    } else {
+        let Ok(walk) = Walk::resolve(tree, what, Last::Follow) else {
+            let text = format!("umount: /sysroot{what}: no mount point specified.");
+            return Err(Failure::Text(Errno::EINVAL, text));
+        };
+        let node = walk.node();
+        match tree.mounts().get(node.mount) {
+            Some(mount) if node.mount != SYSROOT && mount.fs.root() == node.inode => node.mount,
+            _ => return Err(Failure::Text(Errno::EINVAL, format!("umount: /sysroot{what}: not mounted."))),
+        }
+    };
+    tree.change_mounts(|mounts| mounts.remove(found)).map_err(|errno| {
+        Failure::Text(errno, format!("umount: /sysroot{what}: target is busy."))
+    })
+}
+
+/// See [`Engine::make_mount_point`](crate::engine::Engine::make_mount_point).
+pub(super) fn make_mount_point(tree: &mut NativeTree, path: &BStr) -> Result<()> {
+    let (parent, name) = sysroot_parent(tree, path)?;
+    if tree.child(parent, &name).is_ok() {
+        return Err(Errno::EEXIST.into());
+    }
+    tree.change_mounts(|mounts| {
+        mounts.sysroot.make(parent.inode, &name)?;
+        mounts.show_sysroot();
+        Ok(())
+    })
+}
+
+/// See [`Engine::remove_mount_point`](crate::engine::Engine::remove_mount_point).
+pub(super) fn remove_mount_point(tree: &mut NativeTree, path: &BStr) -> Result<()> {
+    let (parent, name) = sysroot_parent(tree, path)?;
+    let (node, file_type) = tree.child(parent, &name)?;
+    if node.mount != SYSROOT {
+        return Err(Errno::EBUSY.into());
+    }
+    if file_type != FileType::Directory {
+        return Err(Errno::ENOTDIR.into());
+    }
+    tree.change_mounts(|mounts| {
+        mounts.sysroot.remove(parent.inode, &name)?;
+        mounts.show_sysroot();
+        Ok(())
+    })
+}
+
+/// The directory of the sysroot that holds `path`, and the name in it.
+fn sysroot_parent(tree: &NativeTree, path: &BStr) -> Result<(DirId, BString)> {
+    let path = path.trim_end_with(|c| c == '/');
+    let slash = path.rfind_byte(b'/').ok_or(Errno::EEXIST)?;
+    let (parent, name) = path.split_at(slash + 1);
+    if name == b"." || name == b".." {
+        return Err(Errno::EEXIST.into());
+    }
+    let walk = Walk::resolve(tree, parent.as_bstr(), Last::Follow)?;
+    if walk.node().mount != SYSROOT {
+        return Err(Errno::EROFS.into());
+    }
+    if walk.file_type() != FileType::Directory {
+        return Err(Errno::ENOTDIR.into());
+    }
+    Ok((walk.node(), name.into()))
+}

@@ -1,0 +1,112 @@
+//! What can go wrong below a call, and how it becomes the error that the call answers with.
+//!
+//! The engine says *what* failed ([`Failure`]); only the call knows how libguestfs words it (`opendir: /x: No such file
+//! or directory`), so the text is made there, by [`Failure::at`].
+
+use std::error::Error as _;
+use std::fmt::{self, Write as _};
+
+use bstr::{BStr, BString};
+use disk::ErrorKind;
+use libguestfs_core::{Error, Result};
+use nix::errno::Errno;
+
+/// Why the engine could not do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// What the system call of the same meaning would have failed with.
+    Os(Errno),
+    /// The guest's data on `device` is damaged, not understood or not readable.
+    Disk {
+        /// The device that holds the data.
+        device: BString,
+        /// What was met.
+        error: disk::Error,
+    },
+    /// The engine can't do this at all; an appliance can. The text says what was asked.
+    NeedsAppliance(String),
+    /// Words that stand for themselves: the engine's form of a message that a program would have printed.
+    Text(Errno, String),
+}
+
+impl Failure {
+    /// An error met on `device`. Kinds that have a system call's errno become that.
+    pub fn disk(device: &BStr, error: disk::Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Failure::Os(Errno::ENOENT),
+            ErrorKind::NotADirectory => Failure::Os(Errno::ENOTDIR),
+            ErrorKind::InvalidInput => Failure::Os(Errno::EINVAL),
+            _ => Failure::Disk { device: device.to_owned(), error },
+        }
+    }
+
+    /// The errno that a call answers with.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Failure::Os(errno) | Failure::Text(errno, _) => *errno,
+            Failure::NeedsAppliance(_) => Errno::ENOTSUP,
+            Failure::Disk { error, .. } => match error.kind() {
+                ErrorKind::Unsupported => Errno::ENOTSUP,
+                // What Linux filesystems answer when they meet damage.
+                ErrorKind::Corrupt => Errno::EUCLEAN,
+                _ => Errno::EIO,
+            },
+        }
+    }
+
+    /// The error of a call: `place` is what stands before the reason, such as `opendir: /etc`.
+    pub fn at(self, place: impl fmt::Display) -> Error {
+        match self {
+            Failure::Os(errno) => Error::daemon(errno, format!("{place}: {}", errno.desc())),
+            Failure::Text(errno, text) => Error::daemon(errno, format!("{place}: {text}")),
+            Failure::NeedsAppliance(why) => Error::needs_appliance(format_args!("{place}: {why}")),
+            Failure::Disk { device, error } => {
+                let errno = Failure::disk_errno(&error);
+                let why = chain(&error);
+                if error.kind() == ErrorKind::Unsupported {
+                    Error::needs_appliance(format_args!("{place}: {device}: {why}"))
+                } else {
+                    Error::daemon(errno, format!("{place}: {device}: {why}"))
+                }
+            }
+        }
+    }
+
+    fn disk_errno(error: &disk::Error) -> Errno {
+        if error.kind() == ErrorKind::Corrupt { Errno::EUCLEAN } else { Errno::EIO }
+    }
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Failure::Os(errno)
+    }
+}
+
+/// Puts a place to an engine's failure.
+pub(crate) trait At<T> {
+    /// See [`Failure::at`].
+    fn at(self, place: impl fmt::Display) -> Result<T>;
+}
+
+impl<T> At<T> for std::result::Result<T, Failure> {
+    fn at(self, place: impl fmt::Display) -> Result<T> {
+        self.map_err(|failure| failure.at(place))
+    }
+}
+
+/// An error of the disk crate with everything below it: `inode 12: extent tree: bad magic`.
+fn chain(error: &disk::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(below) = next {
+        let _infallible = write!(text, ": {below}");
+        next = below.source();
+    }
+    text
+}
+
+/// An error of a call without an errno: the original's `reply_with_error`.
+pub(crate) fn refused(text: impl Into<String>) -> Error {
+    Error::new(libguestfs_core::ErrorKind::Daemon, None, text)
+}
