@@ -612,6 +612,10 @@ pub trait Daemon: Host {
     #[call(495)]
     fn inspect_get_windows_system_hive(&mut self, root: &Mountable) -> Result<BString>;
 
+    /// Does the registry hold group policies?
+    #[call(521)]
+    fn inspect_get_windows_group_policy(&mut self, root: &Mountable) -> Result<bool>;
+
     /// Where the guest mounts what: mountpoint, mountable.
     #[call(500)]
     fn inspect_get_mountpoints(&mut self, root: &Mountable) -> Result<Hashtable>;

@@ -5,7 +5,7 @@ use bstr::{BString, ByteSlice};
 
 use crate::api::{Dirent, Stat, Statns, Xattr};
 use crate::wire::xdr::Reader;
-use crate::{Error, Guestfs, Result};
+use crate::{Error, Guestfs, Result, inspect};
 
 /// Most names that one call carries (lib/file.c).
 const NAMES_PER_CALL: usize = 1000;
@@ -134,6 +134,18 @@ impl Guestfs {
             all.extend(self.internal_lxattrlist(directory, part)?);
         }
         Ok(all)
+    }
+
+    /// The ID by which libosinfo knows the operating system on `root`, or `unknown`.
+    ///
+    /// # Errors
+    /// As [`inspect_get_type`](Guestfs::inspect_get_type).
+    pub fn inspect_get_osinfo(&self, root: impl AsRef<[u8]>) -> Result<BString> {
+        let root = root.as_ref();
+        let os_type = self.inspect_get_type(root)?;
+        let distro = self.inspect_get_distro(root)?;
+        let (major, minor) = (self.inspect_get_major_version(root)?, self.inspect_get_minor_version(root)?);
+        Ok(inspect::osinfo(os_type.as_bstr(), distro.as_bstr(), major, minor))
     }
 
     /// The device of a mountable.

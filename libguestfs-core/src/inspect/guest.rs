@@ -37,7 +37,7 @@ pub trait Guest {
     /// If the disks cannot be read.
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<Self::Tree>, Self::Error>;
 
-    /// The device that bears `value`, as findfs(8) finds it. UUIDs are compared without regard to case.
+    /// The device that bears `value`, as findfs(8) finds it.
     ///
     /// # Errors
     /// If the disks cannot be read.
