@@ -2,6 +2,7 @@
 
 use bstr::{BStr, BString};
 use libguestfs_core::api::*;
+use libguestfs_core::inspect::Inspection;
 use libguestfs_core::server::FileOut;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
@@ -13,12 +14,14 @@ use crate::error::{At, refused};
 #[derive(Debug)]
 pub struct Guestfsd {
     pub(crate) engine: Box<dyn Engine>,
+    /// What `inspect_os` found.
+    pub(crate) inspection: Option<Inspection>,
 }
 
 impl Guestfsd {
     /// A daemon that sees the disks and mounts of `engine`.
     pub fn new(engine: Box<dyn Engine>) -> Self {
-        Guestfsd { engine }
+        Guestfsd { engine, inspection: None }
     }
 
     /// Is anything mounted? Until then no path means anything.
@@ -188,5 +191,31 @@ impl Daemon for Guestfsd {
         is_zero(path: &Pathname) -> bool;
         is_zero_device(device: &Device) -> bool;
         file(path: &DevOrPath) -> BString;
+
+        inspect_os() -> Vec<BString>;
+        inspect_get_roots() -> Vec<BString>;
+        inspect_get_type(root: &Mountable) -> BString;
+        inspect_get_distro(root: &Mountable) -> BString;
+        inspect_get_package_format(root: &Mountable) -> BString;
+        inspect_get_package_management(root: &Mountable) -> BString;
+        inspect_get_product_name(root: &Mountable) -> BString;
+        inspect_get_product_variant(root: &Mountable) -> BString;
+        inspect_get_major_version(root: &Mountable) -> i32;
+        inspect_get_minor_version(root: &Mountable) -> i32;
+        inspect_get_arch(root: &Mountable) -> BString;
+        inspect_get_hostname(root: &Mountable) -> BString;
+        inspect_get_build_id(root: &Mountable) -> BString;
+        inspect_get_format(root: &Mountable) -> BString;
+        inspect_is_live(root: &Mountable) -> bool;
+        inspect_is_netinst(root: &Mountable) -> bool;
+        inspect_is_multipart(root: &Mountable) -> bool;
+        inspect_get_windows_systemroot(root: &Mountable) -> BString;
+        inspect_get_windows_current_control_set(root: &Mountable) -> BString;
+        inspect_get_windows_software_hive(root: &Mountable) -> BString;
+        inspect_get_windows_system_hive(root: &Mountable) -> BString;
+        inspect_get_windows_group_policy(root: &Mountable) -> bool;
+        inspect_get_mountpoints(root: &Mountable) -> Hashtable;
+        inspect_get_filesystems(root: &Mountable) -> Vec<BString>;
+        inspect_get_drive_mappings(root: &Mountable) -> Hashtable;
     }
 }

@@ -17,6 +17,7 @@ mod devices;
 mod directories;
 mod filesystems;
 mod glob;
+mod inspection;
 mod lines;
 mod listing;
 mod lvm;

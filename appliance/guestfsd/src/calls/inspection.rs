@@ -1,0 +1,328 @@
+//! Inspection: what operating systems are on the disks. The algorithm is [`libguestfs_core::inspect`]; here is what it
+//! reads through, and the calls that return its results.
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use bstr::{BStr, BString, ByteSlice};
+use disk::ErrorKind;
+use disk::fs::FileType;
+use libguestfs_core::api::Hashtable;
+use libguestfs_core::inspect::{
+    self, Disks, Entry, Filesystem, Guest, InspectError, Inspection, LogicalVolume, Mount, Opened, Root, Tag,
+    Tree,
+};
+use libguestfs_core::{Error, Result};
+
+use crate::Guestfsd;
+use crate::engine::{Last, MountRequest};
+use crate::error::{Failure, refused};
+
+/// Where a filesystem is mounted while it is looked at.
+const SYSROOT: &str = "/";
+
+impl Guestfsd {
+    pub(crate) fn inspect_os(&mut self) -> Result<Vec<BString>> {
+        self.engine.umount_all();
+        self.inspection = None;
+        let result = inspect::inspect(&mut Looking { daemon: Rc::new(RefCell::new(self)) });
+        self.engine.umount_all();
+        let inspection = result.map_err(|e| match e {
+            InspectError::Guest(e) => e,
+            InspectError::Unsupported(what) => Error::needs_appliance(what),
+            InspectError::Ambiguous(what) => refused(what),
+        })?;
+        let roots = roots(&inspection);
+        self.inspection = Some(inspection);
+        Ok(roots)
+    }
+
+    pub(crate) fn inspect_get_roots(&mut self) -> Result<Vec<BString>> {
+        self.inspected().map(roots)
+    }
+
+    fn inspected(&self) -> Result<&Inspection> {
+        self.inspection.as_ref().ok_or_else(|| refused("no inspection data: call guestfs_inspect_os first"))
+    }
+
+    /// The root that a call asks about.
+    fn root(&self, mountable: &BStr) -> Result<&Root> {
+        let inspection = self.inspected()?;
+        let name = self.mountable_name(mountable)?;
+        inspection.root(name.as_bstr()).ok_or_else(|| {
+            refused(format!(
+                "{mountable}: root device not found: \
+                 only call this function with a root device previously returned by guestfs_inspect_os"
+            ))
+        })
+    }
+
+    /// The name of a mountable as inspection has it.
+    fn mountable_name(&self, mountable: &BStr) -> Result<BString> {
+        Ok(match self.mountable(mountable)? {
+            crate::engine::Mountable::Device(device) => device,
+            crate::engine::Mountable::BtrfsVolume { device, volume } => {
+                format!("btrfsvol:{device}/{volume}").into()
+            }
+        })
+    }
+
+    pub(crate) fn inspect_get_type(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.os_type().into())
+    }
+
+    pub(crate) fn inspect_get_distro(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.distro())
+    }
+
+    pub(crate) fn inspect_get_package_format(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.package_format().into())
+    }
+
+    pub(crate) fn inspect_get_package_management(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.package_management().into())
+    }
+
+    pub(crate) fn inspect_get_product_name(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.product_name())
+    }
+
+    pub(crate) fn inspect_get_product_variant(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.product_variant().into())
+    }
+
+    pub(crate) fn inspect_get_major_version(&mut self, root: &BStr) -> Result<i32> {
+        Ok(self.root(root)?.major_version())
+    }
+
+    pub(crate) fn inspect_get_minor_version(&mut self, root: &BStr) -> Result<i32> {
+        Ok(self.root(root)?.minor_version())
+    }
+
+    pub(crate) fn inspect_get_arch(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.arch())
+    }
+
+    pub(crate) fn inspect_get_hostname(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.hostname())
+    }
+
+    pub(crate) fn inspect_get_build_id(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.build_id())
+    }
+
+    pub(crate) fn inspect_get_format(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.format().into())
+    }
+
+    pub(crate) fn inspect_is_live(&mut self, root: &BStr) -> Result<bool> {
+        self.root(root).map(|_| false)
+    }
+
+    pub(crate) fn inspect_is_netinst(&mut self, root: &BStr) -> Result<bool> {
+        self.root(root).map(|_| false)
+    }
+
+    pub(crate) fn inspect_is_multipart(&mut self, root: &BStr) -> Result<bool> {
+        self.root(root).map(|_| false)
+    }
+
+    /// No root here is a Windows, so each value of one is missing.
+    fn not_windows<T>(&self, root: &BStr, what: &str) -> Result<T> {
+        self.root(root)?;
+        Err(refused(format!("not a Windows guest, or {what}")))
+    }
+
+    pub(crate) fn inspect_get_windows_systemroot(&mut self, root: &BStr) -> Result<BString> {
+        self.not_windows(root, "systemroot could not be determined")
+    }
+
+    pub(crate) fn inspect_get_windows_current_control_set(&mut self, root: &BStr) -> Result<BString> {
+        self.not_windows(root, "CurrentControlSet could not be determined")
+    }
+
+    pub(crate) fn inspect_get_windows_software_hive(&mut self, root: &BStr) -> Result<BString> {
+        self.not_windows(root, "software hive not found")
+    }
+
+    pub(crate) fn inspect_get_windows_system_hive(&mut self, root: &BStr) -> Result<BString> {
+        self.not_windows(root, "system hive not found")
+    }
+
+    pub(crate) fn inspect_get_windows_group_policy(&mut self, root: &BStr) -> Result<bool> {
+        self.not_windows(root, "group policy could not be determined")
+    }
+
+    pub(crate) fn inspect_get_mountpoints(&mut self, root: &BStr) -> Result<Hashtable> {
+        let mounts = self.root(root)?.mountpoints();
+        Ok(Hashtable(
+            mounts.into_iter().map(|Mount { mountable, mountpoint }| (mountpoint, mountable)).collect(),
+        ))
+    }
+
+    pub(crate) fn inspect_get_filesystems(&mut self, root: &BStr) -> Result<Vec<BString>> {
+        Ok(self.root(root)?.filesystems())
+    }
+
+    pub(crate) fn inspect_get_drive_mappings(&mut self, root: &BStr) -> Result<Hashtable> {
+        Ok(Hashtable(self.root(root)?.drive_mappings()))
+    }
+}
+
+fn roots(inspection: &Inspection) -> Vec<BString> {
+    inspection.roots.iter().map(|root| root.mountable.clone()).collect()
+}
+
+/// The daemon while it is inspecting. Whatever is looked at is mounted at the root, one filesystem at a time.
+struct Looking<'d> {
+    daemon: Rc<RefCell<&'d mut Guestfsd>>,
+}
+
+impl<'d> Guest for Looking<'d> {
+    type Error = Error;
+    type Tree = Mounted<'d>;
+
+    fn disks(&mut self) -> Result<Disks> {
+        let mut daemon = self.daemon.borrow_mut();
+        Ok(Disks {
+            devices: daemon.engine.disks(),
+            partitions: daemon.list_partitions()?,
+            logical_volumes: logical_volumes(&mut daemon)?,
+            arrays: Vec::new(),
+            unlocked: Vec::new(),
+            filesystems: daemon
+                .list_filesystems()?
+                .0
+                .into_iter()
+                .map(|(mountable, kind)| Filesystem { mountable, kind })
+                .collect(),
+        })
+    }
+
+    fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<Mounted<'d>>> {
+        // Nothing mounts what blkid cannot name.
+        if filesystem.kind == "unknown" {
+            return Ok(Opened::NotMountable);
+        }
+        let mut daemon = self.daemon.borrow_mut();
+        daemon.engine.umount_all();
+        let mountable = daemon.mountable(filesystem.mountable.as_bstr())?;
+        let request =
+            MountRequest { options: "ro".into(), kind: "".into(), mountable: &mountable, at: SYSROOT.into() };
+        match daemon.engine.mount(request) {
+            Ok(()) => Ok(Opened::Tree(Mounted { daemon: Rc::clone(&self.daemon) })),
+            Err(Failure::NeedsAppliance(why)) => Ok(Opened::Unsupported(why)),
+            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Unsupported => {
+                Ok(Opened::Unsupported(error.to_string()))
+            }
+            Err(Failure::Disk { device, error }) if error.kind() == ErrorKind::Io => {
+                Err(Failure::Disk { device, error }.at(&filesystem.mountable))
+            }
+            Err(_) => Ok(Opened::NotMountable),
+        }
+    }
+
+    fn find(&mut self, tag: Tag, value: &BStr) -> Result<Option<BString>> {
+        let mut daemon = self.daemon.borrow_mut();
+        let found = match tag {
+            Tag::Uuid => daemon.findfs_uuid(value),
+            Tag::Label => daemon.findfs_label(value),
+            Tag::PartUuid => daemon.findfs_partuuid(value),
+            Tag::PartLabel => daemon.findfs_partlabel(value),
+        };
+        match found {
+            Ok(device) => Ok(Some(device)),
+            // What findfs(8) says of a name that nothing has comes without an errno.
+            Err(e) if e.kind() == libguestfs_core::ErrorKind::Daemon && e.errno().is_none() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// The logical volumes that can be read, with the names and UUIDs by which guests refer to them.
+fn logical_volumes(daemon: &mut Guestfsd) -> Result<Vec<LogicalVolume>> {
+    let mut volumes = Vec::new();
+    for device in daemon.lvs()? {
+        let mut names =
+            device.strip_prefix(b"/dev/").unwrap_or_default().splitn_str(2, "/").map(BString::from);
+        let (Some(group), Some(name)) = (names.next(), names.next()) else { continue };
+        let group_uuid = daemon.vguuid(group.as_bstr())?;
+        let uuid = daemon.lvuuid(device.as_bstr())?;
+        volumes.push(LogicalVolume { device, group, name, group_uuid, uuid });
+    }
+    Ok(volumes)
+}
+
+/// The filesystem that is mounted.
+struct Mounted<'d> {
+    daemon: Rc<RefCell<&'d mut Guestfsd>>,
+}
+
+impl Mounted<'_> {
+    /// `None` for what is not there or damaged.
+    fn look<T>(
+        &self,
+        path: &BStr,
+        look: impl FnOnce(&dyn crate::engine::Tree) -> crate::engine::Result<T>,
+    ) -> Result<Option<T>> {
+        match look(self.daemon.borrow().tree()) {
+            Ok(found) => Ok(Some(found)),
+            Err(Failure::Os(_) | Failure::Text(..)) => Ok(None),
+            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => Ok(None),
+            Err(failure) => Err(failure.at(path)),
+        }
+    }
+}
+
+impl Tree for Mounted<'_> {
+    type Error = Error;
+
+    fn entry(&mut self, path: &BStr) -> Result<Option<Entry>> {
+        let status = self.look(path, |tree| tree.status(path, Last::Itself))?;
+        Ok(status.map(|status| match status.metadata.file_type {
+            FileType::Regular => Entry::File(status.metadata.size),
+            FileType::Directory => Entry::Directory,
+            FileType::Symlink => Entry::Symlink,
+            _ => Entry::Special,
+        }))
+    }
+
+    fn read_link(&mut self, path: &BStr) -> Result<Option<BString>> {
+        self.look(path, |tree| tree.read_link(path))
+    }
+
+    fn read(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<u8>>> {
+        self.look(path, |tree| {
+            let mut file = tree.open(path)?;
+            let len = usize::try_from(file.len()).unwrap_or(max).min(max);
+            let mut content = vec![0; len];
+            let mut filled = 0;
+            while let Some(rest) = content.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                let offset = u64::try_from(filled).unwrap_or(u64::MAX);
+                let read = file.read_at(offset, rest).map_err(|e| Failure::disk(SYSROOT.into(), e))?;
+                if read == 0 {
+                    break;
+                }
+                filled = filled.saturating_add(read);
+            }
+            content.truncate(filled);
+            Ok(content)
+        })
+    }
+
+    fn find_nocase(&mut self, path: &BStr, name: &BStr) -> Result<Option<BString>> {
+        let found = self.look(path, |tree| {
+            let mut found = None;
+            tree.directory(path)?.read(&mut |entry| {
+                if entry.name.eq_ignore_ascii_case(name) {
+                    found = Some(BString::from(entry.name));
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(found)
+        })?;
+        Ok(found.flatten())
+    }
+}
