@@ -1,1 +1,34 @@
-//! What the virt-* tools share: options, output, exit status.
+//! What the virt-* tools share: options, the way from options to a guest that is open, output, exit status.
+//!
+//! A tool is a library with two functions, `command` (its options, from which help, manual page and completions come)
+//! and `run`, and a `main` that hands both to [`main`]:
+//!
+//! ```text
+//! main: start again as the daemon? parse the command line, run the tool, turn the result into an exit status
+//!   options      option groups, defined once; what order matters in -a, --format, --blocksize
+//!   operands     the old way to name disks, without -a and -d
+//!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
+//!   output       standard output, in large pieces; a reader that goes away is no error
+//!   json         names that may not be UTF-8, in JSON
+//!   manual       what manual pages say beside the options
+//!   error        one error with its causes, a hint, and the exit status it leads to
+//! ```
+
+mod error;
+mod guest;
+pub mod json;
+pub mod manual;
+mod mount;
+mod operands;
+pub mod options;
+mod output;
+mod tool;
+mod uri;
+
+pub use error::{Error, Result};
+
+pub use guest::{Opened, about_path, open};
+pub use mount::Mount;
+pub use options::GuestOptions;
+pub use output::Output;
+pub use tool::{Session, main};

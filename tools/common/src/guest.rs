@@ -1,0 +1,190 @@
+//! From options to a handle with the guest's filesystems mounted, read-only.
+
+use std::ffi::OsString;
+
+use bstr::{BStr, BString, ByteSlice};
+use clap::ArgMatches;
+use libguestfs_core::{AddDriveOpts, ErrorKind, Guestfs, NEEDS_APPLIANCE};
+
+use crate::options::{CommonOptions, Disk};
+use crate::{Error, GuestOptions, Mount, Result, Session, operands};
+
+/// Signatures of whole encrypted devices, as `vfs_type` names them.
+const ENCRYPTED: [&[u8]; 2] = [b"crypto_LUKS", b"BitLocker"];
+
+/// A guest that is open, and the operands that are left for the tool.
+#[derive(Debug)]
+pub struct Opened {
+    /// The handle: launched, with filesystems mounted.
+    pub handle: Guestfs,
+    /// What the tool works on.
+    pub operands: Vec<OsString>,
+}
+
+/// Opens the guest that the command line names: disks, launch, then the mounts of `-m`, or those of the one operating
+/// system that inspection finds. `what` says what an operand is.
+///
+/// # Errors
+/// If there is nothing to work on; with a hint where the user can help.
+pub fn open(
+    guest: &GuestOptions,
+    common: &CommonOptions,
+    operands: &[OsString],
+    what: &str,
+    matches: &ArgMatches,
+    session: &mut Session,
+) -> Result<Opened> {
+    let (disks, operands) = operands::split(Disk::from_matches(matches)?, operands, what)?;
+    let handle = Guestfs::new()?;
+    {
+        // The environment may have turned them on already.
+        let mut settings = handle.settings();
+        settings.verbose |= common.verbose > 0;
+        settings.trace |= common.trace;
+    }
+    for disk in &disks {
+        add(&handle, disk)?;
+    }
+    handle.launch()?;
+    if guest.mount.is_empty() {
+        mount_inspected(&handle, session)?;
+    } else {
+        for mount in &guest.mount {
+            mount_by_hand(&handle, mount).map_err(|e| with_filesystems(&handle, e))?;
+        }
+    }
+    Ok(Opened { handle, operands })
+}
+
+fn add(handle: &Guestfs, disk: &Disk) -> Result<()> {
+    let opts = AddDriveOpts {
+        readonly: Some(true),
+        format: disk.format.clone(),
+        blocksize: disk.blocksize,
+        ..AddDriveOpts::default()
+    };
+    Ok(handle.add_drive(&disk.path, &opts)?)
+}
+
+fn mount_by_hand(handle: &Guestfs, mount: &Mount) -> Result<()> {
+    let options = mount.options.as_deref().unwrap_or("ro");
+    let (device, mountpoint) = (mount.device.as_str(), mount.mountpoint.as_str());
+    match &mount.fstype {
+        Some(fstype) => handle.mount_vfs(options, fstype, device, mountpoint)?,
+        None => handle.mount_options(options, device, mountpoint)?,
+    }
+    Ok(())
+}
+
+/// Mounts what the one operating system on the disks mounts.
+fn mount_inspected(handle: &Guestfs, session: &mut Session) -> Result<()> {
+    let roots = handle.inspect_os()?;
+    let root = match roots.as_slice() {
+        [root] => root,
+        [] => return Err(no_system(handle)),
+        several => {
+            let names: Vec<String> = several.iter().map(|root| described(handle, root.as_bstr())).collect();
+            return Err(Error::new(format!("there are several operating systems: {}", names.join(", ")))
+                .hint("choose one with -m, as in -m ROOT"));
+        }
+    };
+    let mut mounts: Vec<(BString, BString)> = handle.inspect_get_mountpoints(root)?.0;
+    // A mountpoint comes after the one that it lies in.
+    mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
+    for (mountpoint, device) in &mounts {
+        if let Err(e) = handle.mount_ro(device, mountpoint) {
+            if mountpoint == "/" {
+                return Err(e.into());
+            }
+            session.warn(&Error::from(e).hint(format!("what is below {mountpoint} is not shown")));
+        }
+    }
+    Ok(())
+}
+
+/// A root as people know it: `/dev/sda2 (Debian GNU/Linux 12)`.
+fn described(handle: &Guestfs, root: &BStr) -> String {
+    match handle.inspect_get_product_name(root) {
+        Ok(name) if name != "unknown" && !name.is_empty() => format!("{root} ({name})"),
+        _ => root.to_string(),
+    }
+}
+
+fn no_system(handle: &Guestfs) -> Error {
+    let filesystems = handle.list_filesystems().map(|table| table.0).unwrap_or_default();
+    if let Some((device, _)) = filesystems.iter().find(|(_, kind)| ENCRYPTED.iter().any(|e| kind == e)) {
+        return Error::new(format!("no operating system was found, and {device} is encrypted"))
+            .hint("encrypted guests are not supported yet");
+    }
+    let error = Error::new("no operating system was found on the disk");
+    with_filesystems(handle, error)
+}
+
+/// The error with a hint that says what can be mounted.
+fn with_filesystems(handle: &Guestfs, error: Error) -> Error {
+    let Ok(filesystems) = handle.list_filesystems() else {
+        return error;
+    };
+    let names: Vec<String> = filesystems
+        .0
+        .iter()
+        .filter(|(_, kind)| kind != "unknown" && kind != "swap")
+        .map(|(device, kind)| format!("{device} ({kind})"))
+        .collect();
+    error.hint(if names.is_empty() {
+        "the disk has no filesystem that could be mounted; is it the right file, and the right --format?"
+            .to_owned()
+    } else {
+        format!("these filesystems can be mounted with -m: {}", names.join(", "))
+    })
+}
+
+/// An error about a path of the guest, with a hint on which filesystem it was looked for.
+pub fn about_path(handle: &Guestfs, path: &[u8], error: libguestfs_core::Error) -> Error {
+    let needs_appliance =
+        error.kind() == ErrorKind::NeedsAppliance || error.message().contains(NEEDS_APPLIANCE);
+    let daemons = error.kind() == ErrorKind::Daemon;
+    let error = Error::from(error);
+    if needs_appliance {
+        return error.hint("this version has no appliance to fall back to");
+    }
+    if !daemons {
+        return error;
+    }
+    match mounted_at(handle, path) {
+        Some((device, mountpoint)) => {
+            error.hint(format!("{} was looked for on {device}, mounted on {mountpoint}", path.as_bstr()))
+        }
+        None => error,
+    }
+}
+
+/// The filesystem that `path` is on, links aside: device and mountpoint.
+fn mounted_at(handle: &Guestfs, path: &[u8]) -> Option<(BString, BString)> {
+    let mounts = handle.mountpoints().ok()?.0;
+    mounts.into_iter().filter(|(_, mountpoint)| lies_below(path, mountpoint)).max_by_key(|(_, m)| m.len())
+}
+
+fn lies_below(path: &[u8], mountpoint: &[u8]) -> bool {
+    let rest = path.strip_prefix(mountpoint.trim_end_with(|c| c == '/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_lies_below_whole_names_only() {
+        for (path, mountpoint, expected) in [
+            ("/a", "/", true),
+            ("/", "/", true),
+            ("/var/log", "/var", true),
+            ("/var", "/var", true),
+            ("/variable", "/var", false),
+            ("/usr", "/usr/local", false),
+        ] {
+            assert_eq!(lies_below(path.as_bytes(), mountpoint.as_bytes()), expected, "{path} {mountpoint}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Manual pages: what the definitions of the options do not say, as data. `cargo xtask man` makes pages of it.
+//!
+//! Texts are paragraphs with blank lines between. A paragraph whose lines begin with four spaces is shown as it is. One
+//! that begins with `= TERM` and a line break describes that term.
+
+/// The manual page of a tool. Name and options come from its command.
+#[derive(Debug, Clone, Copy)]
+pub struct Manual {
+    /// Ways to call it, one a line.
+    pub synopsis: &'static [&'static str],
+    /// What it does.
+    pub description: &'static str,
+    /// Sections after the options, in order.
+    pub sections: &'static [Section],
+    /// Pages to see also: name and section.
+    pub see_also: &'static [(&'static str, u8)],
+}
+
+/// A section.
+#[derive(Debug, Clone, Copy)]
+pub struct Section {
+    /// Heading.
+    pub title: &'static str,
+    /// Text.
+    pub text: &'static str,
+}
+
+/// Naming disks without `-a`, in the tools that allow it.
+pub const OLD_STYLE: Section = Section {
+    title: "OLD STYLE",
+    text: "\
+Without -a and -d, all operands but the last name disks: an operand with a slash in it, or the name of a file that \
+exists, is a disk image. Only one operand is then left for the guest. New scripts should use -a.",
+};
+
+/// Status of the tools on exit.
+pub const EXIT_STATUS: Section = Section {
+    title: "EXIT STATUS",
+    text: "\
+= 0
+All that was asked for was done. A reader of the output that goes away early (a broken pipe) is no failure.
+
+= 1
+Something failed: the guest could not be opened, or one of the operands could not be read. The other operands are \
+still worked on.
+
+= 2
+The command line makes no sense.",
+};
+
+/// Environment variables that the tools look at.
+pub const ENVIRONMENT: Section = Section {
+    title: "ENVIRONMENT",
+    text: "\
+= LIBGUESTFS_BACKEND
+How the disks are read. \"embedded\", also the default (\"auto\"), reads them in a child process that is locked down: \
+no privileges, no files, no network. \"unix:PATH\" talks to a daemon that runs already.
+
+= LIBGUESTFS_BACKEND_SETTINGS
+Settings of the backend, with colons between. \"no_sandbox\" runs the child process without its locks, for systems \
+that lack them.
+
+= LIBGUESTFS_DEBUG, LIBGUESTFS_TRACE
+1 does what -v and -x do.",
+};
