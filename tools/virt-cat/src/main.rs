@@ -1,3 +1,7 @@
-//! Prints files of a virtual machine.
+//! The program virt-cat.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    virt_common::main(virt_cat::command(), virt_cat::run)
+}
