@@ -1,3 +1,7 @@
-//! Lists directories of a virtual machine.
+//! The program virt-ls.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    virt_common::main(virt_ls::command(), virt_ls::run)
+}
