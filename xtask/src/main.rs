@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a developer task reports on its standard output")]
 
 mod fixtures;
+mod man;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -18,10 +19,13 @@ struct Cli {
 enum Task {
     /// Build real guests and filesystem images (as root, on Debian).
     Fixtures(fixtures::Options),
+    /// Make the manual pages and shell completions in man/ from the tools' options.
+    Man,
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Fixtures(options) => fixtures::run(&options),
+        Task::Man => man::run(),
     }
 }
