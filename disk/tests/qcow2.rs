@@ -298,10 +298,28 @@ fn internal_snapshots_by_id_and_by_name() {
         let error = lab.open("s.qcow2", Some("third")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
-    let info = image::info(&source(&lab.path("s.qcow2")), None).unwrap();
-    let names: Vec<_> =
-        info.qcow2.unwrap().snapshots.iter().map(|s| (s.id.clone(), s.name.clone())).collect();
+    let snapshots = image::snapshots(&source(&lab.path("s.qcow2")), None).unwrap();
+    let names: Vec<_> = snapshots.iter().map(|s| (s.id.clone(), s.name.clone())).collect();
     assert_eq!(names, [("1".into(), "first".into()), ("2".into(), "second".into())]);
+}
+
+#[test]
+fn a_damaged_snapshot_table_hinders_nobody_else() {
+    let lab = Lab::new();
+    lab.img("create -f qcow2 s.qcow2 1M");
+    lab.img("snapshot -c first s.qcow2");
+    let mut bytes = std::fs::read(lab.path("s.qcow2")).unwrap();
+    // The number of snapshots.
+    bytes[60..64].fill(0xFF);
+    let file = Arc::new(MemSource::new(bytes));
+    assert_eq!(image::snapshots(&file, None).unwrap_err().kind(), ErrorKind::Corrupt);
+    let options = Options { format: None, snapshot: Some("first".into()) };
+    let error = image::open_with(file.clone(), &options, &mut image::NoRelated).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let disk = image::open(file, None, &mut image::NoRelated).unwrap();
+    let mut buf = [1; 512];
+    disk.read_at(0, &mut buf).unwrap();
+    assert_eq!(buf, [0; 512]);
 }
 
 #[test]

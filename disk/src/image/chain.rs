@@ -12,7 +12,7 @@ use bstr::{BStr, BString};
 
 use super::qcow2::{Caches, Header, Qcow2};
 use super::related::{FileId, OpenRelated};
-use super::{Format, Info, Raw, detect, info};
+use super::{Format, Info, Raw, readable};
 use crate::{Context, Error, ErrorKind, ReadAt, Result};
 
 /// Most images in a chain, the top one included (libvirt's limit).
@@ -56,15 +56,20 @@ pub fn open(
 /// # Errors
 /// As [`open`]; `NotFound` if there is no such snapshot.
 pub fn open_with(file: Arc<dyn ReadAt>, options: &Options, related: &mut dyn OpenRelated) -> Result<Opened> {
-    let info = info(&file, options.format)?;
-    let format = info.format;
     let mut chain =
         Chain { related, caches: Arc::new(Caches::new()), seen: HashSet::new(), files: Vec::new() };
     chain.enter(FileId(0))?;
-    let disk = match (format, &options.snapshot) {
-        (Format::Qcow2, snapshot) => chain.qcow2(file, FileId(0), snapshot.as_ref().map(BStr::new), true)?,
-        (_, None) => Arc::new(Raw::new(file)),
-        (_, Some(_)) => {
+    let (disk, info): (Arc<dyn ReadAt>, Info) = match (readable(&file, options.format)?, &options.snapshot) {
+        (Format::Qcow2, snapshot) => {
+            let header = Header::read(&file)?;
+            let info = Info::qcow2(&header);
+            (chain.qcow2(file, FileId(0), &header, snapshot.as_ref().map(BStr::new))?, info)
+        }
+        (_, None) => {
+            let info = Info::raw(&file);
+            (Arc::new(Raw::new(file)), info)
+        }
+        (format, Some(_)) => {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("images of format {format} have no snapshots"),
@@ -91,21 +96,14 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Opens the qcow2 image in `file`, and what it names if `may_name` (see the head of this file).
+    /// Opens the qcow2 image in `file`, and what its `header` names.
     fn qcow2(
         &mut self,
         file: Arc<dyn ReadAt>,
         id: FileId,
+        header: &Header,
         snapshot: Option<&BStr>,
-        may_name: bool,
     ) -> Result<Arc<dyn ReadAt>> {
-        let header = Header::read(&file)?;
-        if !may_name && (header.backing_file.is_some() || header.data_file.is_some()) {
-            return Err(Error::unsupported(
-                "its overlay does not state that it is qcow2, so the file that it names in turn is not opened: \
-                 state the format with `qemu-img rebase -u -F qcow2`, if you trust it",
-            ));
-        }
         let data = match &header.data_file {
             None => Arc::clone(&file),
             Some(name) => {
@@ -122,7 +120,7 @@ impl Chain<'_> {
                     .context(|| format!("backing file {name:?}"))?,
             ),
         };
-        Ok(Arc::new(Qcow2::new(file, data, backing, &header, snapshot, Arc::clone(&self.caches))?))
+        Ok(Arc::new(Qcow2::new(file, data, backing, header, snapshot, Arc::clone(&self.caches))?))
     }
 
     /// Opens the backing file `name` of the image `from`.
@@ -132,17 +130,23 @@ impl Chain<'_> {
         }
         let (id, file) = self.related.open_related(from, name)?;
         self.enter(id)?;
-        let (format, stated) = match format {
-            None => (detect(&file)?, false),
+        let format_given = match format {
+            None => None,
             Some(name) => match Format::from_name(name) {
-                Some(format) => (format, true),
+                Some(format) => Some(format),
                 None => return Err(Error::unsupported(format!("its format, {name:?}, is not known here"))),
             },
         };
-        format.check_readable()?;
-        match format {
-            Format::Qcow2 => self.qcow2(file, id, None, stated),
-            _ => Ok(Arc::new(Raw::new(file))),
+        if readable(&file, format_given)? == Format::Raw {
+            return Ok(Arc::new(Raw::new(file)));
         }
+        let header = Header::read(&file)?;
+        if format_given.is_none() && (header.backing_file.is_some() || header.data_file.is_some()) {
+            return Err(Error::unsupported(
+                "its overlay does not state that it is qcow2, so the file that it names in turn is not opened: \
+                 state the format with `qemu-img rebase -u -F qcow2`, if you trust it",
+            ));
+        }
+        self.qcow2(file, id, &header, None)
     }
 }

@@ -38,24 +38,49 @@ pub struct Info {
     pub qcow2: Option<Qcow2Info>,
 }
 
-/// Describes the image in `file`, whose format is detected unless given.
+impl Info {
+    fn raw(file: &dyn ReadAt) -> Self {
+        Info { format: Format::Raw, virtual_size: raw::size(file.len()), backing_file: None, qcow2: None }
+    }
+
+    fn qcow2(header: &Qcow2Header) -> Self {
+        Info {
+            format: Format::Qcow2,
+            virtual_size: header.virtual_size,
+            backing_file: header.backing_file.clone(),
+            qcow2: Some(Qcow2Info::new(header)),
+        }
+    }
+}
+
+/// Describes the image in `file`, whose format is detected unless given. (For the format alone, of whatever kind, see
+/// [`detect`].)
 ///
 /// # Errors
 /// `Unsupported` for formats that are not read here (see [`Format::check_readable`]), `Corrupt` for damaged headers.
 pub fn info(file: &dyn ReadAt, format: Option<Format>) -> Result<Info> {
+    match readable(file, format)? {
+        Format::Qcow2 => Ok(Info::qcow2(&Qcow2Header::read(file)?)),
+        _ => Ok(Info::raw(file)),
+    }
+}
+
+/// The internal snapshots of the image in `file`, in the order of its table.
+///
+/// # Errors
+/// As [`info`]; `Corrupt` for a damaged table, which does not hinder reading the disk itself.
+pub fn snapshots(file: &dyn ReadAt, format: Option<Format>) -> Result<Vec<Snapshot>> {
+    match readable(file, format)? {
+        Format::Qcow2 => qcow2::snapshots(file, &Qcow2Header::read(file)?),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The format of the image in `file`, detected unless given, if it can be read here.
+fn readable(file: &dyn ReadAt, format: Option<Format>) -> Result<Format> {
     let format = match format {
         Some(format) => format,
         None => detect(file)?,
     };
-    format.check_readable()?;
-    if format == Format::Raw {
-        return Ok(Info { format, virtual_size: raw::size(file.len()), backing_file: None, qcow2: None });
-    }
-    let header = Qcow2Header::read(file)?;
-    Ok(Info {
-        format,
-        virtual_size: header.virtual_size,
-        backing_file: header.backing_file.clone(),
-        qcow2: Some(Qcow2Info::read(file, &header)?),
-    })
+    format.check_readable().map(|()| format)
 }

@@ -7,7 +7,7 @@
 //!                                              └─ Backing ───── the next image of the chain, or zeros
 //! ```
 //!
-//! Invariants: refcounts and bitmaps are never needed to read, and not looked at; entries are checked when they are
+//! Invariants: refcounts, bitmaps and snapshots that are not asked for are not looked at; entries are checked when they are
 //! used, so damage elsewhere does not matter; a whole chain shares one set of bounded [`Caches`].
 
 mod compressed;
@@ -23,6 +23,7 @@ use bstr::{BStr, BString};
 
 pub use header::{Compression, Header};
 pub use snapshot::Snapshot;
+pub(super) use snapshot::read_all as snapshots;
 
 use crate::clock::Clock;
 use crate::source::check_range;
@@ -56,14 +57,12 @@ pub struct Info {
     pub dirty: bool,
     /// qemu met corruption in it.
     pub corrupt: bool,
-    /// Internal snapshots.
-    pub snapshots: Vec<Snapshot>,
 }
 
 impl Info {
-    /// What the image in `file` with that `header` says.
-    pub(super) fn read(file: &dyn ReadAt, header: &Header) -> Result<Info> {
-        Ok(Info {
+    /// What an image with that `header` says.
+    pub(super) fn new(header: &Header) -> Self {
+        Info {
             version: header.version,
             cluster_size: header.cluster_size,
             compression: header.compression,
@@ -72,8 +71,7 @@ impl Info {
             data_file: header.data_file.clone(),
             dirty: header.dirty,
             corrupt: header.corrupt,
-            snapshots: snapshot::read_all(file, header)?,
-        })
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Snapshot {
 }
 
 /// All snapshots of the image in `file`, in the order of its table.
-pub(super) fn read_all(file: &dyn ReadAt, header: &Header) -> Result<Vec<Snapshot>> {
+pub(in super::super) fn read_all(file: &dyn ReadAt, header: &Header) -> Result<Vec<Snapshot>> {
     let (start, count) = header.snapshots;
     if count > MAX_SNAPSHOTS {
         return Err(Error::corrupt(format!("a table of {count} snapshots")));
