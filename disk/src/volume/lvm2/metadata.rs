@@ -194,6 +194,13 @@ fn owned(texts: Vec<&BStr>) -> Vec<BString> {
     texts.into_iter().map(BStr::to_owned).collect()
 }
 
+/// Tags, in the order in which reports give them.
+fn tags(section: &Section<'_>) -> Result<Vec<BString>> {
+    let mut tags = owned(section.texts("tags")?);
+    tags.sort();
+    Ok(tags)
+}
+
 /// A name that can stand in a path under /dev, as LVM2 checks it.
 fn name(name: &BStr) -> Result<BString> {
     let legal = !name.is_empty()
@@ -235,7 +242,7 @@ impl Metadata {
             max_lv: section.number("max_lv")?.unwrap_or(0),
             max_pv: section.number("max_pv")?.unwrap_or(0),
             allocation: Allocation::read(section, Allocation::Normal)?,
-            tags: owned(section.texts("tags")?),
+            tags: tags(section)?,
             pvs: Vec::new(),
             lvs: Vec::new(),
             pv_index: BTreeMap::new(),
@@ -290,6 +297,18 @@ impl Metadata {
         self.lvs.get(*self.lv_index.get(name)?)
     }
 
+    /// Is a volume one that reports list? The metadata marks them, but for snapshots: it marks the volume that ties
+    /// origin and changes together, and reports list the one with the changes.
+    pub(super) fn is_visible(&self, lv: &Lv) -> bool {
+        if lv.segments.first().is_some_and(|segment| segment.kind == "snapshot") {
+            return false;
+        }
+        match self.uses(&lv.name).iter().find(|other| other.role == "cow_store") {
+            Some(_) => true,
+            None => lv.flags.has("VISIBLE"),
+        }
+    }
+
     /// The references of segments to the logical volume `name`.
     pub(super) fn uses(&self, name: &BString) -> &[Use] {
         self.uses.get(name).map_or(&[], Vec::as_slice)
@@ -302,7 +321,7 @@ impl Pv {
             key: key.to_owned(),
             uuid: Uuid::parse(section.need_text("id")?)?,
             flags: Flags::read(section)?,
-            tags: owned(section.texts("tags")?),
+            tags: tags(section)?,
             device_size: section.number("dev_size")?.unwrap_or(0),
             start: section.need_number("pe_start")?,
             extents: section.need_number("pe_count")?,
@@ -335,7 +354,7 @@ impl Lv {
             uuid: Uuid::parse(section.need_text("id")?)?,
             flags: Flags::read(section)?,
             allocation: Allocation::read(section, Allocation::Inherit)?,
-            tags: owned(section.texts("tags")?),
+            tags: tags(section)?,
             major: section.number("major")?,
             minor: section.number("minor")?,
             segments,
@@ -352,10 +371,9 @@ impl Segment {
             _ => Ok(Vec::new()),
         };
         let stripes = areas("stripes")?;
-        if section
-            .number("stripe_count")?
-            .is_some_and(|count| u64::try_from(stripes.len()).ok() != Some(count))
-        {
+        // Other types count other lists by the same name.
+        let count = section.number("stripe_count")?;
+        if kind == "striped" && count.is_some_and(|count| u64::try_from(stripes.len()).ok() != Some(count)) {
             return Err(Error::corrupt("stripes do not agree with their count"));
         }
         let mut volumes = Vec::new();

@@ -172,6 +172,7 @@ pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
         };
         report::add_group(&mut volumes, &group.metadata, &devices, ambiguous.as_deref());
     }
+    report::number_devices(&mut volumes.groups);
     report::add_orphans(&mut volumes, &found);
     Ok(volumes)
 }

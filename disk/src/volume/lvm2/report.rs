@@ -3,6 +3,7 @@
 //!
 //! Sizes are in bytes. Attribute strings are those of lvm's manual pages pvs(8), vgs(8) and lvs(8).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
@@ -102,16 +103,21 @@ pub struct LogicalVolume {
     pub major: Option<u64>,
     /// Unit of that number.
     pub minor: Option<u64>,
+    /// Unit of its device-mapper device under Linux, if it is active and that can be told: units are given out in
+    /// the order of activation, and volumes that are not `complete` take several.
+    pub kernel_minor: Option<u64>,
     /// Bytes.
     pub size: u64,
     /// Segments.
     pub segments: u64,
     /// Types of the segments, each once.
     pub segment_types: Vec<BString>,
-    /// Volume of which this is a snapshot, or empty.
+    /// Volume of which this is a snapshot, or that a cache is for, or empty; hidden volumes stand in brackets.
     pub origin: BString,
     /// Tags, joined by commas.
     pub tags: BString,
+    /// Hidden volume in which a mirror keeps its log, or empty; hidden volumes stand in brackets.
+    pub mirror_log: BString,
     /// Kernel modules needed beside device-mapper itself, joined by commas.
     pub modules: BString,
     /// Does `lvs` list it? The parts of RAID volumes, pools and the like are hidden.
@@ -122,7 +128,7 @@ pub struct LogicalVolume {
     pub skip_activation: bool,
     /// Does `vgchange --activate ay` activate it?
     pub active: bool,
-    /// Are fields here and its percentages all that LVM2 would report without asking the kernel? That is so for
+    /// Are the fields here, and no percentages, all that LVM2 would report without asking the kernel? That is so for
     /// linear and striped volumes. Fill levels and synchronisation of others are in the kernel's hands.
     pub complete: bool,
     source: Result<Arc<dyn ReadAt>, Refusal>,
@@ -306,6 +312,26 @@ pub(super) fn add_orphans(all: &mut Volumes, found: &[Found<'_>]) {
     all.physical_volumes.sort_by_key(|pv| order(pv).unwrap_or(usize::MAX));
 }
 
+/// Gives the volumes that are activated the units that device-mapper gives them: each the lowest that is free.
+pub(super) fn number_devices(groups: &mut [VolumeGroup]) {
+    let mut taken = BTreeSet::new();
+    for lv in groups.iter_mut().flat_map(|group| &mut group.volumes) {
+        if lv.visible && !lv.complete {
+            // It takes several units, and which ones depends on its type.
+            return;
+        }
+        if !lv.active {
+            continue;
+        }
+        let unit = match lv.minor {
+            Some(unit) => Some(unit),
+            None => (0..).find(|unit| !taken.contains(unit)),
+        };
+        taken.extend(unit);
+        lv.kernel_minor = unit;
+    }
+}
+
 fn group_attributes(metadata: &Metadata, partial: bool) -> String {
     let has = |flag| metadata.flags.has(flag);
     [
@@ -352,7 +378,7 @@ fn logical_volume(
     let snapshot = is_snapshot(metadata, &lv.name);
     let origin_of_snapshot =
         metadata.uses(&lv.name).iter().any(|other| other.role == "origin" && other.kind == "snapshot");
-    let visible = lv.flags.has("VISIBLE");
+    let visible = metadata.is_visible(lv);
     let pool = segment_types.iter().any(|kind| kind.ends_with(b"-pool"));
     let partial = is_partial(lv, metadata, devices);
     let skip_activation = lv.flags.has("ACTIVATION_SKIP");
@@ -377,10 +403,17 @@ fn logical_volume(
         attributes: volume_attributes(metadata, lv, snapshot, origin_of_snapshot, active, partial),
         major: lv.major,
         minor: lv.minor,
+        kernel_minor: None,
         size: lv.extents().saturating_mul(metadata.extent_size).saturating_mul(SECTOR),
         segments: u64::try_from(lv.segments.len()).unwrap_or(u64::MAX),
         origin: origin(metadata, lv),
         tags: bstr::join(",", &lv.tags).into(),
+        mirror_log: lv
+            .segments
+            .first()
+            .and_then(|segment| segment.volume("mirror_log"))
+            .map(|log| bracketed(metadata, log))
+            .unwrap_or_default(),
         modules: modules(&segment_types, snapshot || origin_of_snapshot).into(),
         visible,
         public: visible && !pool,
@@ -400,7 +433,13 @@ fn origin(metadata: &Metadata, lv: &Lv) -> BString {
         .find(|other| other.role == "cow_store")
         .and_then(|other| metadata.lv(&other.by)?.segments.first()?.volume("origin"));
     let own = || lv.segments.first().and_then(|s| s.volume("origin").or_else(|| s.volume("external_origin")));
-    by_snapshot.or_else(own).cloned().unwrap_or_default()
+    by_snapshot.or_else(own).map(|name| bracketed(metadata, name)).unwrap_or_default()
+}
+
+/// A volume's name as reports show it: hidden ones in brackets.
+fn bracketed(metadata: &Metadata, name: &BString) -> BString {
+    let hidden = metadata.lv(name).is_some_and(|lv| !metadata.is_visible(lv));
+    if hidden { format!("[{name}]").into() } else { name.clone() }
 }
 
 /// Kernel modules by the type of a segment.
@@ -411,10 +450,12 @@ fn modules(segment_types: &[BString], snapshot: bool) -> Vec<u8> {
     }
     for kind in segment_types {
         let needed: &[&[u8]] = match kind.as_slice() {
-            STRIPED_BYTES | b"error" | b"zero" => &[],
+            STRIPED_BYTES => &[],
             b"mirror" => &[b"mirror"],
-            b"thin" | b"thin-pool" => &[b"thin-pool"],
+            b"thin" => &[b"thin", b"thin-pool"],
             b"cache" | b"cache-pool" => &[b"cache"],
+            b"zero" => &[b"zero"],
+            b"error" => &[b"error"],
             kind if kind.starts_with(b"raid") => &[b"raid"],
             other => &[other],
         };
@@ -494,7 +535,13 @@ fn volume_attributes(
         allocation,
         if lv.flags.has("FIXED_MINOR") { 'm' } else { '-' },
         if active { 'a' } else { '-' },
-        '-',
+        // Nothing is mounted, but a thin pool is held open by its volumes.
+        if active && kind == b"thin-pool" && metadata.uses(&lv.name).iter().any(|other| other.kind == "thin")
+        {
+            'o'
+        } else {
+            '-'
+        },
         target,
         if zeroes { 'z' } else { '-' },
         if partial { 'p' } else { '-' },
