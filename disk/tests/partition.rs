@@ -2,7 +2,13 @@
 //!
 //! Needs sfdisk and sgdisk (Debian: fdisk, gdisk), partx and losetup (util-linux, mount), and root for the loop
 //! devices that have sectors of 4096 bytes.
-#![allow(clippy::as_conversions, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure here fails the test")]
+#![allow(
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure here fails the test"
+)]
 
 use std::io::{Read, Write};
 use std::path::Path;
