@@ -1,4 +1,4 @@
-//! FAT12, FAT16 and FAT32 (Microsoft's FAT specification 1.03).
+//! FAT12, FAT16 and FAT32 (Microsoft's FAT specification 1.03), exFAT (Microsoft's exFAT specification).
 
 use super::{Details, Magic, Prober, Reader, Usage, label, magic};
 use crate::Result;
@@ -36,6 +36,10 @@ const MAX_CLUSTERS: u32 = 100;
 const NO_NAME: &[u8] = b"NO NAME    ";
 
 pub(super) const PROBERS: &[Prober] = &[Prober::new("vfat", Usage::Filesystem, MAGICS, vfat)];
+
+/// exFAT, which libblkid looks for later.
+pub(super) const EXFAT: &[Prober] =
+    &[Prober::new("exfat", Usage::Filesystem, &[magic(3, b"EXFAT   ")], exfat)];
 
 /// The geometry that the boot sector gives, in sectors where not said otherwise.
 #[derive(Debug)]
@@ -199,6 +203,75 @@ fn search_chain(reader: &mut Reader<'_>, boot: &[u8], geometry: &Geometry) -> Re
         }
         let Ok(next) = reader.bytes(table.saturating_add(number.saturating_mul(4)), 4) else { break };
         cluster = next.le32(0)? & 0x0fff_ffff;
+    }
+    Ok(None)
+}
+
+/// Sectors of a boot region that its checksum covers; it fills the one after them.
+const EXFAT_BOOT_SECTORS: u64 = 11;
+/// Entries of the root directory that are searched for a label.
+const EXFAT_MAX_ENTRIES: u32 = 10_000;
+
+fn exfat(reader: &mut Reader<'_>, _: &Magic) -> Result<Option<Details>> {
+    let boot = reader.bytes(0, 512)?;
+    let (sector_shift, cluster_shift) = (boot.u8(108)?, boot.u8(109)?);
+    if boot.slice(510, 2)? != b"\x55\xaa"
+        || !(9..=12).contains(&sector_shift)
+        || cluster_shift > 25u8.saturating_sub(sector_shift)
+    {
+        return Ok(None);
+    }
+    let sector = 1u64.checked_shl(u32::from(sector_shift)).unwrap_or(0);
+    let sum_at = EXFAT_BOOT_SECTORS.saturating_mul(sector);
+    let region = reader.bytes(0, usize::try_from(sum_at).unwrap_or_default())?;
+    // Flags and "percent in use" change without the checksum.
+    let summed = region.iter().enumerate().filter(|(at, _)| ![106, 107, 112].contains(at));
+    let sum = summed.fold(0u32, |sum, (_, byte)| sum.rotate_right(1).wrapping_add(u32::from(*byte)));
+    if reader.bytes(sum_at, 4)?.le32(0)? != sum {
+        return Ok(None);
+    }
+    let [a, b, c, d] = boot.array(100)?;
+    Ok(Some(Details {
+        label: exfat_label(reader, &boot, sector)?.and_then(|name| label(name.as_bytes())),
+        uuid: ([a, b, c, d] != [0; 4]).then(|| format!("{d:02X}{c:02X}-{b:02X}{a:02X}")),
+        version: Some(format!("{}.{}", boot.u8(105)?, boot.u8(104)?)),
+        block_size: u32::try_from(sector).ok(),
+        ..Details::default()
+    }))
+}
+
+/// The label in the root directory, which is a chain of clusters.
+fn exfat_label(reader: &mut Reader<'_>, boot: &[u8], sector: u64) -> Result<Option<String>> {
+    /// Types of entries: the end of the directory; a label.
+    const END: u8 = 0;
+    const LABEL: u8 = 0x83;
+    /// Characters of a label at most.
+    const MAX_LABEL: usize = 11;
+
+    let cluster_bytes = sector.checked_shl(u32::from(boot.u8(109)?)).unwrap_or(0);
+    let table = u64::from(boot.le32(80)?).saturating_mul(sector);
+    let heap = u64::from(boot.le32(88)?).saturating_mul(sector);
+    let clusters = u64::from(boot.le32(92)?);
+    let mut cluster = u64::from(boot.le32(96)?);
+    let mut at = 0;
+    for _ in 0..EXFAT_MAX_ENTRIES {
+        let Some(position) = cluster.checked_sub(2).filter(|&position| position < clusters) else { break };
+        let start = heap.saturating_add(position.saturating_mul(cluster_bytes));
+        let Ok(entry) = reader.bytes(start.saturating_add(at), 32) else { break };
+        match entry.u8(0)? {
+            END => break,
+            LABEL => {
+                let len = usize::from(entry.u8(1)?).min(MAX_LABEL).saturating_mul(2);
+                return Ok(Some(super::utf16(entry.slice(2, len)?, u16::from_le_bytes)));
+            }
+            _ => {}
+        }
+        at = at.saturating_add(ENTRY);
+        if at >= cluster_bytes {
+            at = 0;
+            let Ok(next) = reader.bytes(table.saturating_add(cluster.saturating_mul(4)), 4) else { break };
+            cluster = u64::from(next.le32(0)?);
+        }
     }
     Ok(None)
 }

@@ -1,13 +1,14 @@
-//! Filesystems of Linux beside ext2/3/4: XFS, btrfs.
+//! Filesystems of Linux beside ext2/3/4: XFS, btrfs, F2FS.
 
 use super::{Details, Magic, Prober, Reader, Usage, label, magic, uuid};
 use crate::Result;
 use crate::bytes::{Fields, index};
-use crate::crc::crc32c;
+use crate::crc::{crc32, crc32c};
 
 pub(super) const PROBERS: &[Prober] = &[
     Prober::new("xfs", Usage::Filesystem, &[magic(0, b"XFSB")], xfs),
     Prober::new("btrfs", Usage::Filesystem, &[magic(0x10040, b"_BHRfS_M")], btrfs),
+    Prober::new("f2fs", Usage::Filesystem, &[magic(1024, b"\x10\x20\xf5\xf2")], f2fs),
 ];
 
 /// Where an XFS superblock (XFS Algorithms & Data Structures, chapter 13) has its checksum, in version 5.
@@ -67,6 +68,35 @@ fn btrfs(reader: &mut Reader<'_>, _: &Magic) -> Result<Option<Details>> {
         uuid: uuid(&superblock, 0x20)?,
         uuid_sub: uuid(&superblock, 0x10b)?,
         block_size: Some(superblock.le32(0x90)?),
+        ..Details::default()
+    }))
+}
+
+/// Where F2FS has its first superblock (Linux's `include/linux/f2fs_fs.h`), and how much of it is read (bytes).
+const F2FS_SUPERBLOCK: (u64, usize) = (1024, 3072);
+/// Its magic number, from which its checksum (CRC-32) starts.
+const F2FS_MAGIC: u32 = 0xf2f5_2010;
+
+fn f2fs(reader: &mut Reader<'_>, _: &Magic) -> Result<Option<Details>> {
+    let superblock = reader.bytes(F2FS_SUPERBLOCK.0, F2FS_SUPERBLOCK.1)?;
+    let (major, minor) = (superblock.le16(4)?, superblock.le16(6)?);
+    let version = Some(format!("{major}.{minor}"));
+    if (major, minor) == (1, 0) {
+        // The layout of this version is not known for sure.
+        return Ok(Some(Details { version, ..Details::default() }));
+    }
+    let checksum_at = index(superblock.le32(32)?);
+    if checksum_at != 0
+        && crc32(F2FS_MAGIC, superblock.slice(0, checksum_at)?) != superblock.le32(checksum_at)?
+    {
+        return Ok(None);
+    }
+    let name = super::utf16(superblock.slice(124, 1024)?, u16::from_le_bytes);
+    Ok(Some(Details {
+        label: label(name.as_bytes()),
+        uuid: uuid(&superblock, 108)?,
+        version,
+        block_size: 1u32.checked_shl(superblock.le32(16)?),
         ..Details::default()
     }))
 }

@@ -9,7 +9,10 @@
 mod ext;
 mod fat;
 mod linux;
+mod media;
+mod ntfs;
 mod raid;
+mod refused;
 mod swap;
 
 use std::collections::BTreeMap;
@@ -18,7 +21,7 @@ use std::collections::btree_map::Entry;
 use bstr::{BString, ByteSlice};
 
 use crate::bytes::Fields;
-use crate::{ReadAt, Result};
+use crate::{Error, ErrorKind, ReadAt, Result};
 
 /// What kind of use a source is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +130,18 @@ impl Prober {
 }
 
 /// All probers, in libblkid's order.
-const PROBERS: [&[Prober]; 5] = [raid::PROBERS, fat::PROBERS, swap::PROBERS, ext::PROBERS, linux::PROBERS];
+const PROBERS: [&[Prober]; 10] = [
+    refused::VOLUMES,
+    raid::PROBERS,
+    fat::PROBERS,
+    swap::PROBERS,
+    ext::PROBERS,
+    refused::FILESYSTEMS,
+    media::PROBERS,
+    ntfs::PROBERS,
+    linux::PROBERS,
+    fat::EXFAT,
+];
 
 /// Sources up to this size (bytes) are floppies to libblkid: no part of a RAID, and the first answer counts.
 const TINY: u64 = 1440 * 1024;
@@ -135,7 +149,7 @@ const TINY: u64 = 1440 * 1024;
 /// What `source` holds; `None` if nothing is recognised or the marks of several things are there.
 ///
 /// # Errors
-/// `Io` only. A damaged superblock is no superblock.
+/// `Unsupported` for kinds that are recognised and no more; `Io`. A damaged superblock is no superblock.
 pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
     let mut reader = Reader::new(source);
     let tiny = reader.len() <= TINY;
@@ -149,8 +163,11 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
         let details = match prober.probe(&mut reader) {
             Ok(Some(details)) => details,
             Ok(None) => continue,
-            Err(error) if error.kind() == crate::ErrorKind::Io => return Err(error),
-            Err(_) => continue,
+            Err(error) => match error.kind() {
+                ErrorKind::Io => return Err(error),
+                ErrorKind::Unsupported => return Err(unsupported(prober.kind)),
+                _ => continue,
+            },
         };
         others |= first.is_some();
         all_tolerant &= prober.tolerant;
@@ -168,7 +185,20 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
             break;
         }
     }
+    if first.is_none() {
+        for prober in refused::WEAK {
+            match prober.probe(&mut reader) {
+                Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+                Err(_) => return Err(unsupported(prober.kind)),
+                Ok(_) => {}
+            }
+        }
+    }
     Ok(first.filter(|_| !others || all_tolerant))
+}
+
+fn unsupported(kind: &str) -> Error {
+    Error::unsupported(format!("label and UUID of {kind}"))
 }
 
 /// Bytes read at a time and kept.
@@ -238,6 +268,12 @@ fn label(bytes: &[u8]) -> Option<BString> {
     let is_space = |c: char| c.is_ascii_whitespace() || c == '\x0b';
     let text = text.trim_with(is_space);
     (!text.is_empty()).then(|| text.into())
+}
+
+/// UTF-16 up to the first zero. What is not UTF-16 becomes U+FFFD.
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let units = bytes.as_chunks::<2>().0.iter().map(|&pair| unit(pair)).take_while(|&unit| unit != 0);
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 /// The UUID at byte `at` of `bytes`; `None` if it is all zeros.
