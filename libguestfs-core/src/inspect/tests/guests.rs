@@ -70,7 +70,7 @@ fn parse(text: &str) -> (MemTree, BTreeMap<String, String>) {
             let (field, value) = fact.split_once(' ').unwrap();
             expected.insert(field.to_owned(), value.to_owned());
         } else {
-            assert!(line.is_empty() || line.starts_with("! "), "{line}");
+            assert!(line.is_empty(), "{line}");
         }
     }
     (tree, expected)
