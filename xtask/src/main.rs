@@ -3,6 +3,7 @@
 
 mod fixtures;
 mod man;
+mod mutants;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -21,11 +22,14 @@ enum Task {
     Fixtures(fixtures::Options),
     /// Make the manual pages and shell completions in man/ from the tools' options.
     Man,
+    /// Read damaged copies of small disks; nothing may crash, hang or take much memory (as root, on Debian).
+    Mutants(mutants::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Fixtures(options) => fixtures::run(&options),
         Task::Man => man::run(),
+        Task::Mutants(options) => mutants::run(&options),
     }
 }

@@ -1,0 +1,199 @@
+//! The small disks that mutants are made of. Made once and kept: mutants of a fixture that is made again are others.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// One or more images, of which the first is changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fixture {
+    pub(super) name: &'static str,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// A filesystem with one of everything: options of mke2fs.
+    Ext(&'static str),
+    /// A filesystem that was cut off in the middle of work: options of mke2fs, of mount.
+    Crashed(&'static str, &'static str),
+    /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
+    Qcow2(&'static str),
+    /// The same in a partition that starts at sector `start`.
+    Partitioned { table: &'static str, start: u64 },
+    /// Physical volumes that come with the tests of the disk crate.
+    Lvm(&'static [&'static str]),
+}
+
+/// What images and partitions hold: an `Ext` fixture, and its size.
+const INNER: &str = "ext4-plain";
+const INNER_SIZE: u64 = 8 << 20;
+
+const FIXTURES: &[(&str, Kind)] = &[
+    (INNER, Kind::Ext("-t ext4 -b 1024 -O ^metadata_csum,^64bit")),
+    ("ext2", Kind::Ext("-t ext2 -b 1024 -I 128")),
+    ("ext3", Kind::Ext("-t ext3 -b 2048 -J size=2")),
+    ("ext4", Kind::Ext("-t ext4 -b 4096")),
+    ("ext4-inline", Kind::Ext("-t ext4 -b 1024 -O inline_data,ea_inode,^metadata_csum")),
+    ("ext4-bigalloc", Kind::Ext("-t ext4 -b 1024 -O bigalloc,^metadata_csum")),
+    ("ext4-meta-bg", Kind::Ext("-t ext4 -b 1024 -O meta_bg,^resize_inode,^metadata_csum -g 1024")),
+    ("ext3-dirty", Kind::Crashed("-t ext3 -b 1024 -J size=1", "rw")),
+    ("ext3-journal", Kind::Crashed("-t ext3 -b 4096 -J size=4", "data=journal")),
+    ("ext4-dirty", Kind::Crashed("-t ext4 -b 1024 -J size=1", "rw")),
+    ("ext4-dirty-plain", Kind::Crashed("-t ext4 -b 1024 -J size=1 -O ^metadata_csum", "rw")),
+    ("ext4-dirty-v1", Kind::Crashed("-t ext4 -b 1024 -J size=1 -O ^metadata_csum", "journal_checksum")),
+    ("qcow2", Kind::Qcow2("-O qcow2")),
+    ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
+    ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
+    ("qcow2-subclusters", Kind::Qcow2("-O qcow2 -o extended_l2=on")),
+    ("gpt", Kind::Partitioned { table: "gpt", start: 2048 }),
+    ("mbr", Kind::Partitioned { table: "mbr", start: 4096 }),
+    ("lvm", Kind::Lvm(&["plain1", "plain2", "plain3"])),
+    ("lvm-ring", Kind::Lvm(&["ring"])),
+    ("lvm-fancy", Kind::Lvm(&["fancy1", "fancy2", "fancy3", "fancy4"])),
+];
+
+/// All fixtures.
+pub(super) fn all() -> Vec<Fixture> {
+    FIXTURES.iter().map(|(name, kind)| Fixture { name, kind: *kind }).collect()
+}
+
+/// The fixture of that name.
+pub(super) fn find(name: &str) -> Result<Fixture> {
+    let names = || all().iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
+    all()
+        .into_iter()
+        .find(|f| f.name == name)
+        .with_context(|| format!("no fixture {name}; there are {}", names()))
+}
+
+impl Fixture {
+    /// Its images in `dir`, the one that is changed first.
+    pub(super) fn images(&self, dir: &Path) -> Vec<PathBuf> {
+        match self.kind {
+            Kind::Lvm(parts) => parts.iter().map(|part| dir.join(format!("lvm-{part}.img"))).collect(),
+            _ => vec![dir.join(format!("{}.img", self.name))],
+        }
+    }
+
+    /// Makes its images, unless they are there.
+    pub(super) fn make(&self, dir: &Path) -> Result<()> {
+        let images = self.images(dir);
+        if images.iter().all(|image| image.exists()) {
+            return Ok(());
+        }
+        let Some(image) = images.first() else { bail!("a fixture without images") };
+        // Only what is complete gets its name.
+        let new = dir.join(format!("{}.new", self.name));
+        match self.kind {
+            Kind::Ext(options) => make_ext(&new, options)?,
+            Kind::Crashed(options, mount) => make_crashed(&new, options, mount)?,
+            Kind::Qcow2(options) => {
+                let inner = find(INNER)?;
+                inner.make(dir)?;
+                let mut command = Command::new("qemu-img");
+                command.arg("convert").args(options.split(' ')).args(inner.images(dir)).arg(&new);
+                run(&mut command)?;
+            }
+            Kind::Partitioned { table, start } => {
+                let inner = find(INNER)?;
+                inner.make(dir)?;
+                make_partitioned(&new, table, start, &inner.images(dir))?;
+            }
+            Kind::Lvm(parts) => {
+                let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/data/lvm");
+                for (part, image) in parts.iter().zip(&images) {
+                    let script = format!("xz -dc {}/{part}.img.xz > {}", data.display(), image.display());
+                    run(Command::new("sh").args(["-c", &script]))?;
+                }
+                return Ok(());
+            }
+        }
+        fs::rename(new, image)?;
+        Ok(())
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn sized(path: &Path, size: u64) -> Result<()> {
+    Ok(File::create(path)?.set_len(size)?)
+}
+
+/// A filesystem with a directory that has an index, long names, deep paths, sparse and empty files, links of all
+/// kinds, device nodes, and extended attributes of all sizes.
+fn make_ext(image: &Path, options: &str) -> Result<()> {
+    let tree = tempfile::tempdir()?;
+    let at = |name: &str| tree.path().join(name);
+    fs::create_dir_all(at("a/b/c/d"))?;
+    fs::create_dir_all(at("many"))?;
+    for i in 0..150 {
+        fs::write(at(&format!("many/{}{i}", "name".repeat(1 + i % 20))), vec![b'm'; i])?;
+    }
+    fs::write(at("a/empty"), b"")?;
+    fs::write(at("a/b/text"), "a line of text\n".repeat(4000))?;
+    let sparse = File::create(at("a/b/c/sparse"))?;
+    for i in 0..40 {
+        std::os::unix::fs::FileExt::write_all_at(&sparse, b"data", i * 40_000)?;
+    }
+    for len in [1, 59, 60, 150, 1000] {
+        symlink("t".repeat(len), at(&format!("a/symlink{len}")))?;
+    }
+    fs::hard_link(at("a/b/text"), at("a/hard link"))?;
+    let special = "mknod pipe p; mknod null c 1 3; mknod big b 1000 70000
+        for n in 1 60 200 400; do setfattr -n user.a$n -v \"$(printf \"%0${n}d\" 0)\" a/empty; done
+        setfattr -n user.small -v x a/b/text; setfacl -m u:1:rw,g:2:r a/b/text; setfacl -d -m u:3:rwx a/b";
+    run(Command::new("sh").args(["-ec", special]).current_dir(tree.path()))?;
+    sized(image, INNER_SIZE)?;
+    let mut mke2fs = Command::new("mke2fs");
+    mke2fs.args(["-q", "-F"]).args(options.split(' ')).arg("-d").arg(tree.path()).arg(image);
+    run(&mut mke2fs)?;
+    // Gives directories their indexes; 1 means that it did.
+    let status = Command::new("e2fsck").args(["-fyD"]).arg(image).output()?.status;
+    ensure!(matches!(status.code(), Some(0 | 1)), "e2fsck: {status}");
+    Ok(())
+}
+
+fn make_crashed(image: &Path, options: &str, mount: &str) -> Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/scripts/crash_image.sh");
+    let mut command = Command::new(script);
+    command.arg(image).args(["48M", mount, "7", "12", "", "mke2fs", "-q", "-F"]).args(options.split(' '));
+    run(&mut command)
+}
+
+/// A disk with the filesystem in a partition from sector `start` on, and others around it.
+fn make_partitioned(image: &Path, table: &str, start: u64, inner: &[PathBuf]) -> Result<()> {
+    sized(image, (start * 512) + INNER_SIZE + (2 << 20))?;
+    let sectors = INNER_SIZE / 512;
+    match table {
+        "gpt" => {
+            let root = format!("-n=2:{start}:{}", start + sectors - 1);
+            let mut sgdisk = Command::new("sgdisk");
+            sgdisk.args(["-a=1", &root, "-n=1:64:1000", "-t=1:ef00", "-c=2:root", "-n=7:0:0"]).arg(image);
+            run(&mut sgdisk)?;
+        }
+        _ => {
+            // Logical partitions, the second of which holds the filesystem.
+            let extended = start + sectors + 1000 - 200;
+            let script =
+                format!("label: dos\n64,64,83,*\n200,{extended},5\n300,64,82\n{start},{sectors},83\n");
+            let file = tempfile::NamedTempFile::new()?;
+            fs::write(file.path(), script)?;
+            let mut sfdisk = Command::new("sfdisk");
+            sfdisk.args(["-q", "--no-reread"]).arg(image).stdin(file.reopen()?);
+            run(&mut sfdisk)?;
+        }
+    }
+    let Some(inner) = inner.first() else { bail!("no filesystem") };
+    run(Command::new("dd")
+        .args(["bs=512", "conv=notrunc", "status=none", &format!("seek={start}")])
+        .arg(format!("if={}", inner.display()))
+        .arg(format!("of={}", image.display())))
+}
