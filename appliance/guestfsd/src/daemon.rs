@@ -55,8 +55,12 @@ impl Host for Guestfsd {
                     None => self.need_device(call, value),
                 }
             }
-            Kind::DevOrPath | Kind::MountableOrPath if value.starts_with(b"/dev/") => self.need_device(call, value),
-            Kind::Pathname | Kind::PathnameList | Kind::DevOrPath | Kind::MountableOrPath => self.need_root(call),
+            Kind::DevOrPath | Kind::MountableOrPath if value.starts_with(b"/dev/") => {
+                self.need_device(call, value)
+            }
+            Kind::Pathname | Kind::PathnameList | Kind::DevOrPath | Kind::MountableOrPath => {
+                self.need_root(call)
+            }
             _ => Ok(()),
         }
     }

@@ -13,10 +13,13 @@
 
 mod calls;
 mod daemon;
+mod embedded;
 pub mod engine;
 mod error;
+mod log;
 #[cfg(test)]
 mod tests;
 
 pub use daemon::Guestfsd;
+pub use embedded::run_if_daemon;
 pub use error::Failure;

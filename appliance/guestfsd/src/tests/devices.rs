@@ -19,7 +19,10 @@ fn a_partitioned_disk_is_listed_as_the_original_does() {
     assert_eq!(d.list_devices().unwrap(), ["/dev/sda"]);
     assert_eq!(d.nr_devices().unwrap(), 1);
     assert_eq!(d.list_partitions().unwrap(), ["/dev/sda1", "/dev/sda2"]);
-    assert_eq!(pairs(d.list_filesystems().unwrap()), [pair("/dev/sda1", "ext4"), pair("/dev/sda2", "unknown")]);
+    assert_eq!(
+        pairs(d.list_filesystems().unwrap()),
+        [pair("/dev/sda1", "ext4"), pair("/dev/sda2", "unknown")]
+    );
     let parts = d.part_list(b("/dev/sda")).unwrap();
     let bounds: Vec<_> = parts.iter().map(|p| (p.part_num, p.part_start, p.part_end, p.part_size)).collect();
     assert_eq!(bounds, [(1, 1_048_576, 22_020_095, 20_971_520), (2, 22_020_096, 42_991_615, 20_971_520)]);
@@ -58,7 +61,10 @@ fn what_is_not_there_is_refused_in_the_originals_words() {
             "findfs exited with status 1: findfs: unable to resolve 'LABEL=NOPE'",
         ),
         (refusal(d.lvm_canonical_lv_name(b("foo"))), "foo: not a device name"),
-        (refusal(d.lvm_canonical_lv_name(b("/dev/foo/bar"))), "stat: /dev/foo/bar: No such file or directory"),
+        (
+            refusal(d.lvm_canonical_lv_name(b("/dev/foo/bar"))),
+            "stat: /dev/foo/bar: No such file or directory",
+        ),
         (
             refusal(d.vguuid(b("foo"))),
             "foo:   Volume group \"foo\" not found\n  Cannot process volume group foo",
@@ -92,7 +98,9 @@ fn every_name_of_a_device_leads_to_it() {
     ] {
         assert_eq!(d.device(b(name)).unwrap(), BString::from("/dev/sda1"), "{name}");
     }
-    for name in ["/dev/sda3", "/dev/sda0", "/dev/sdb1", "/dev/sd", "/dev/", "/dev/disk/by-label/", "/dev/disk/by-x/y"] {
+    for name in
+        ["/dev/sda3", "/dev/sda0", "/dev/sdb1", "/dev/sd", "/dev/", "/dev/disk/by-label/", "/dev/disk/by-x/y"]
+    {
         assert!(d.device(b(name)).is_err(), "{name}");
     }
 }

@@ -140,7 +140,9 @@ fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 /// Starts the real server over `daemon` and gives the other end of its stream.
-fn serve(mut daemon: impl Daemon + Send + 'static) -> (std::os::unix::net::UnixStream, std::thread::JoinHandle<()>) {
+fn serve(
+    mut daemon: impl Daemon + Send + 'static,
+) -> (std::os::unix::net::UnixStream, std::thread::JoinHandle<()>) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let thread = std::thread::spawn(move || {
         let mut channel = Channel::new(theirs.into());

@@ -31,13 +31,19 @@ fn mounts_cover_and_uncover_directories() {
     assert!(d.exists(b("/dir/sub/lost+found")).unwrap());
     assert_eq!(d.realpath(b("/dir/sub/../self/sub/lost+found")).unwrap(), "/dir/sub/lost+found");
     assert_ne!(d.statns(b("/dir")).unwrap().st_dev, d.statns(b("/dir/sub")).unwrap().st_dev);
-    assert_eq!(d.internal_lstatnslist(b("/dir"), &["sub".into()]).unwrap(), [d.lstatns(b("/dir/sub")).unwrap()]);
+    assert_eq!(
+        d.internal_lstatnslist(b("/dir"), &["sub".into()]).unwrap(),
+        [d.lstatns(b("/dir/sub")).unwrap()]
+    );
     let mut found = Vec::new();
     d.find0(b("/dir"), &mut found).unwrap();
     assert!(found.windows(15).any(|w| w == b"sub/lost+found\0"));
     assert_eq!(refusal(umount(&mut d, "/")), "/: umount: /sysroot/: target is busy.");
     assert_eq!(refusal(umount(&mut d, "/etc")), "/etc: umount: /sysroot/etc: not mounted.");
-    assert_eq!(refusal(umount(&mut d, "/nosuch")), "/nosuch: umount: /sysroot/nosuch: no mount point specified.");
+    assert_eq!(
+        refusal(umount(&mut d, "/nosuch")),
+        "/nosuch: umount: /sysroot/nosuch: no mount point specified."
+    );
     assert_eq!(refusal(umount(&mut d, "/dev/sda2")), "/dev/sda2: umount: /dev/sda2: not mounted.");
     umount(&mut d, "/dir/sub").unwrap();
     assert!(d.exists(b("/dir/sub/deep")).unwrap());
@@ -102,7 +108,10 @@ fn what_can_t_be_mounted_says_why() {
         assert!(needs.starts_with("needs an appliance: "), "{needs}");
     }
     d.mount_vfs(b("ro"), b("ext4"), b("/dev/sda1"), b("/")).unwrap();
-    assert_eq!(refusal(d.mount_ro(b("/dev/sda1"), b("/hello"))), "mount: /hello: mount point is not a directory");
+    assert_eq!(
+        refusal(d.mount_ro(b("/dev/sda1"), b("/hello"))),
+        "mount: /hello: mount point is not a directory"
+    );
     let first = d.statvfs(b("/etc")).unwrap();
     assert_eq!((first.bsize, first.frsize, first.namemax, first.flag), (1024, 1024, 255, 4097));
     // A drive that was added read-only can be mounted without saying so.

@@ -68,7 +68,9 @@ fn kinds_are_told_with_and_without_following_links() {
     assert!(!d.is_dir(b("/abs"), &IsDirOpts::default()).unwrap());
     assert!(d.is_dir(b("/abs"), &IsDirOpts { followsymlinks: Some(true) }).unwrap());
     assert!(d.is_symlink(b("/dang")).unwrap());
-    assert!(d.exists(b("/dang")).unwrap() && d.exists(b("/esc")).unwrap() && !d.exists(b("/nosuch")).unwrap());
+    assert!(
+        d.exists(b("/dang")).unwrap() && d.exists(b("/esc")).unwrap() && !d.exists(b("/nosuch")).unwrap()
+    );
     for (path, kind) in [
         ("/dir", "directory"),
         ("/lnk", "symbolic link"),
@@ -134,9 +136,29 @@ fn directories_are_listed_whole() {
     assert_eq!(
         split(&out),
         [
-            "abs", "dang", "dir", "dir/self", "dir/sub", "dir/sub/deep", "dir/up", "empty", "esc", "etc", "etc/Case",
-            "etc/Case/File", "etc/passwd", "fifo", "hello", "lnk", "loop", "lost+found", "new\nline", "nonl", "sock",
-            "sparse", "zero",
+            "abs",
+            "dang",
+            "dir",
+            "dir/self",
+            "dir/sub",
+            "dir/sub/deep",
+            "dir/up",
+            "empty",
+            "esc",
+            "etc",
+            "etc/Case",
+            "etc/Case/File",
+            "etc/passwd",
+            "fifo",
+            "hello",
+            "lnk",
+            "loop",
+            "lost+found",
+            "new\nline",
+            "nonl",
+            "sock",
+            "sparse",
+            "zero",
         ]
     );
     assert_eq!(refusal(d.ls0(b("/nosuch"), &mut out)), "opendir: /nosuch: No such file or directory");

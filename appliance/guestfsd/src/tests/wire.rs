@@ -51,7 +51,10 @@ fn arguments_are_checked_before_the_call() {
         text(call(&mut stream, 73, &["/dev/sdz1", "/"])),
         "mount_ro_stub: /dev/sdz1: No such file or directory"
     );
-    assert_eq!(text(call(&mut stream, 63, &["/dev/foo"])), "blockdev_getsize64_stub: /dev/foo: No such file or directory");
+    assert_eq!(
+        text(call(&mut stream, 63, &["/dev/foo"])),
+        "blockdev_getsize64_stub: /dev/foo: No such file or directory"
+    );
     assert!(text(call(&mut stream, 66, &["/x"])).contains("needs an appliance"), "a call that is not here");
     drop(stream);
     thread.join().unwrap();
