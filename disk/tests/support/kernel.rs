@@ -40,6 +40,8 @@ impl Mount {
     fn new(options: &str, image: &Path, dir: PathBuf) -> Self {
         fs::create_dir_all(&dir).unwrap();
         let device = run("losetup", &["--find", "--show", image.to_str().unwrap()]);
+        // What the loop device's last user left in the kernel's cache must not be seen.
+        run("blockdev", &["--flushbufs", &device]);
         run("mount", &["-o", options, &device, dir.to_str().unwrap()]);
         // The device goes when it is unmounted.
         run("losetup", &["--detach", &device]);
@@ -59,6 +61,31 @@ impl Drop for Mount {
         });
         assert!(unmounted || thread::panicking(), "cannot unmount {}", self.0.display());
     }
+}
+
+/// Makes an image of `size` bytes, nothing but a hole.
+pub(crate) fn empty_image(path: &Path, size: u64) {
+    fs::File::create(path).unwrap().set_len(size).unwrap();
+}
+
+/// Makes an image at `path` of `size` bytes, with what mke2fs makes of `options`.
+pub(crate) fn mke2fs(path: &Path, size: u64, options: &str) {
+    empty_image(path, size);
+    let mut args = vec!["-q", "-F"];
+    args.extend(options.split_whitespace());
+    args.push(path.to_str().unwrap());
+    run("mke2fs", &args);
+}
+
+/// Fills the filesystem mounted at `dir` with one of everything, `names` names in the largest directory.
+pub(crate) fn fill(dir: &Path, names: u32) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/fill.py");
+    run("python3", &[script, dir.to_str().unwrap(), &names.to_string()]);
+}
+
+/// Runs a Python script with `dir` as its argument.
+pub(crate) fn python(script: &str, dir: &Path) {
+    run("python3", &["-c", script, dir.to_str().unwrap()]);
 }
 
 /// An error with all that caused it.

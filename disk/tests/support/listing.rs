@@ -203,7 +203,7 @@ fn content(fs: &dyn Filesystem, inode: InodeId) -> disk::Result<(String, String)
 
 /// What to read of a file of `len` bytes.
 fn to_read(ranges: &[Range<u64>], len: u64) -> Vec<Range<u64>> {
-    if len <= WHOLE { vec![0..len] } else { ranges.to_vec() }
+    if len <= WHOLE { std::iter::once(0..len).collect() } else { ranges.to_vec() }
 }
 
 fn print_ranges(ranges: &[Range<u64>]) -> String {
