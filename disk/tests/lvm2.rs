@@ -399,3 +399,18 @@ fn damaged_structures_are_errors_and_no_more() {
     }
     assert!(opened > 500, "mutants that can still be read: {opened}");
 }
+
+/// Made by `data/lvm/make-wrapped.sh`; `lvs` said the same of it.
+#[test]
+fn metadata_that_runs_over_the_end_of_its_area_is_read() {
+    let device: Arc<dyn ReadAt> = Arc::new(MemSource::new(image("wrapped")));
+    let volumes = lvm2::scan(&[("/dev/sda".into(), device)]).unwrap();
+    assert!(volumes.problems.is_empty(), "{:?}", volumes.problems);
+    let group = &volumes.groups[0];
+    assert_eq!(group.seqno, 22);
+    let mut tags: Vec<String> = (1..=20).map(|n| format!("tag{n}")).collect();
+    tags.sort();
+    let lv = volumes.logical_volume(b"wrapped", b"data").unwrap();
+    assert_eq!(lv.tags, tags.join(","));
+    assert_eq!(lv.open().unwrap().len(), 196_608);
+}

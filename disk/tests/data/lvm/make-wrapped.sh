@@ -4,7 +4,7 @@
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
 image=${1:?usage: make-wrapped.sh NEW-FILE}
-truncate -s 1M "$image"
+truncate -s 4M "$image"
 loop=$(losetup --find --show "$image")
 trap 'losetup --detach $loop' EXIT
 L() {
