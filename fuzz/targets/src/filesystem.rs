@@ -1,0 +1,72 @@
+//! Filesystems.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use disk::MemSource;
+use disk::fs::{self, FileType, Filesystem, InodeId};
+
+/// Most inodes looked at in one run.
+const MOST_INODES: usize = 500;
+/// Most bytes read of one file, in pieces of [`PIECE`].
+const MOST_BYTES: u64 = 1 << 20;
+/// Bytes read at once.
+const PIECE: usize = 16384;
+
+/// An ext2/3/4 filesystem: a walk ends, names are names, a file's data has the size that the inode says, and a name
+/// that a directory lists can be looked up.
+pub(crate) fn ext(data: &[u8]) {
+    let Ok(filesystem) = fs::open(Arc::new(MemSource::new(data))) else { return };
+    let _ = filesystem.stat_fs();
+    let mut queue = vec![filesystem.root()];
+    let mut next = 0;
+    while let Some(&inode) = queue.get(next) {
+        next += 1;
+        look(&*filesystem, inode, &mut queue);
+    }
+}
+
+fn look(filesystem: &dyn Filesystem, inode: InodeId, queue: &mut Vec<InodeId>) {
+    let Ok(metadata) = filesystem.metadata(inode) else { return };
+    assert_eq!(metadata.inode, inode, "an inode has the number that it is asked for by");
+    assert!(metadata.permissions <= 0o7777 && metadata.modified.nanoseconds < 1_000_000_000);
+    let _ = filesystem.xattrs(inode);
+    match metadata.file_type {
+        FileType::Directory => {
+            let mut names = Vec::new();
+            let _ = filesystem.read_dir(inode, &mut |entry| {
+                assert!(!entry.name.is_empty() && !entry.name.iter().any(|byte| b"/\0".contains(byte)));
+                assert!(entry.name != b"." && entry.name != b"..");
+                names.push(entry.name.to_vec());
+                if queue.len() < MOST_INODES {
+                    queue.push(entry.inode);
+                }
+                if names.len() < MOST_INODES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            for name in names.iter().take(16) {
+                let _ = filesystem.lookup(inode, name);
+            }
+        }
+        FileType::Regular => {
+            let Ok(mut file) = filesystem.open(inode) else { return };
+            assert_eq!(file.len(), metadata.size, "size of the file and of the inode");
+            let mut buffer = vec![0; PIECE];
+            let mut offset = 0;
+            while offset < MOST_BYTES {
+                let Ok(count) = file.read_at(offset, &mut buffer) else { break };
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                assert!(offset.saturating_add(count) <= metadata.size, "read past the end of the file");
+                if count == 0 {
+                    break;
+                }
+                offset += count;
+            }
+        }
+        FileType::Symlink => {
+            if let Ok(target) = filesystem.read_link(inode) {
+                assert!(!target.contains(&0), "a link's target holds no NUL");
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,118 @@
+//! What mutation starts from: valid inputs for each target, taken from the guests in `tests/data` or made by mke2fs.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::{env, fs, process};
+
+use anyhow::{Context, Result, ensure};
+use disk::image::{self, NoRelated};
+use disk::{MemSource, ReadAt, partition};
+use libguestfs_core::wire::xdr::Encode;
+use libguestfs_core::wire::{Chunk, Direction, Header, Status};
+
+/// The guests that seeds are taken from.
+const GUESTS: &[&str] = &["bare-ext4", "debian-mini", "dos-partitions", "not-a-guest", "split-usr"];
+/// How much of the start of a disk or volume is a seed, in bytes: its tables, labels and superblock, LVM metadata
+/// included (Debian's `pvcreate` puts data at 1 MiB).
+const HEAD: u64 = 96 << 10;
+/// How `mke2fs` makes the small filesystems.
+const EXT: &[&[&str]] = &[
+    &["-t", "ext2", "-b", "1024"],
+    &["-t", "ext4", "-b", "1024", "-O", "^has_journal,inline_data,metadata_csum"],
+    &["-t", "ext4", "-b", "1024", "-O", "^has_journal,^metadata_csum,^64bit,^extent"],
+];
+
+fn head(source: &dyn ReadAt) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(HEAD.min(source.len()))?];
+    source.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The seeds of the target `name`; `data` is the directory `tests/data`.
+///
+/// # Errors
+/// If a guest cannot be read, or `mke2fs` is missing.
+pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut seeds = Vec::new();
+    match name {
+        "image" | "partition" | "lvm2" | "probe" => {
+            for guest in GUESTS {
+                let path = data.join(format!("{guest}.qcow2"));
+                let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let disk = image::open(Arc::new(MemSource::new(&*bytes)), None, &mut NoRelated)?;
+                let table = partition::read(&disk)?;
+                let parts =
+                    table.iter().flat_map(|table| &table.partitions).map(|part| part.open(disk.clone()));
+                match name {
+                    // The largest is too large to be mutated often.
+                    "image" if bytes.len() > 1 << 20 => {}
+                    "image" => seeds.push(bytes),
+                    "partition" => seeds.push(head(&disk)?),
+                    _ => {
+                        for part in parts {
+                            seeds.push(head(&part)?);
+                        }
+                    }
+                }
+            }
+        }
+        "ext" => {
+            for options in EXT {
+                seeds.push(small_ext(options)?);
+            }
+        }
+        "wire_call" => {
+            let direction = Direction::Call;
+            let header = Header {
+                procedure: 67,
+                direction,
+                serial: 0x12_3400,
+                progress_hint: 0,
+                optional: 0,
+                status: Status::Ok,
+            };
+            let mut message = Vec::new();
+            header.encode(&mut message);
+            b"/etc/hostname".to_vec().encode(&mut message);
+            seeds.push(message);
+        }
+        _ => {
+            for chunk in [Chunk::Data(b"content"), Chunk::End, Chunk::Cancel] {
+                let mut frame = Vec::new();
+                chunk.encode_frame(&mut frame);
+                seeds.push(frame.split_off(4));
+            }
+        }
+    }
+    ensure!(!seeds.is_empty(), "no seeds for {name}");
+    Ok(seeds)
+}
+
+/// A filesystem of 256 KiB with a few files, directories and links.
+fn small_ext(options: &[&str]) -> Result<Vec<u8>> {
+    let scratch = env::temp_dir().join(format!("fuzz-seed-{}", process::id()));
+    let result = make_ext(&scratch, options);
+    fs::remove_dir_all(&scratch)?;
+    result
+}
+
+fn make_ext(scratch: &Path, options: &[&str]) -> Result<Vec<u8>> {
+    let tree = scratch.join("tree");
+    fs::create_dir_all(tree.join("directory/deeper"))?;
+    fs::write(tree.join("small"), "a few bytes")?;
+    fs::write(tree.join("directory/large"), vec![7; 40_000])?;
+    std::os::unix::fs::symlink("small", tree.join("link"))?;
+    std::os::unix::fs::symlink("x".repeat(100), tree.join("long-link"))?;
+    let image = scratch.join("image");
+    let out = Command::new("mke2fs")
+        .args(["-q", "-F", "-d"])
+        .arg(&tree)
+        .args(options)
+        .arg(&image)
+        .arg("256k")
+        .output()
+        .context("cannot run mke2fs: is e2fsprogs installed?")?;
+    ensure!(out.status.success(), "mke2fs: {}", String::from_utf8_lossy(&out.stderr));
+    Ok(fs::read(&image)?)
+}
