@@ -1,7 +1,11 @@
 //! Developer tasks, one per module: `cargo xtask --help` lists them.
 #![expect(clippy::print_stdout, reason = "a developer task reports on its standard output")]
 
+mod bench;
+mod ci;
+mod diff;
 mod fixtures;
+mod fuzz;
 mod man;
 mod mutants;
 mod run;
@@ -20,6 +24,14 @@ struct Cli {
 enum Task {
     /// Build real guests and filesystem images (as root, on Debian).
     Fixtures(fixtures::Options),
+    /// Compare the ext filesystems of `fixtures --full` with the kernel's mounts of them (as root).
+    Diff,
+    /// Measure time and memory against other programs, on the guests of `fixtures --full` (as root).
+    Bench(bench::Options),
+    /// Run the fuzz targets.
+    Fuzz(fuzz::Options),
+    /// Run everything that has to pass before a change goes in.
+    Ci,
     /// Make the manual pages and shell completions in man/ from the tools' options.
     Man,
     /// Read damaged copies of small disks; nothing may crash, hang or take much memory (as root, on Debian).
@@ -29,6 +41,10 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Fixtures(options) => fixtures::run(&options),
+        Task::Diff => diff::run(),
+        Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Ci => ci::run(),
         Task::Man => man::run(),
         Task::Mutants(options) => mutants::run(&options),
     }

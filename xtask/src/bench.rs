@@ -1,0 +1,214 @@
+//! `cargo xtask bench`: one table of time and memory, ours and of other programs, on the same guests in one run.
+//!
+//! All files are in the page cache before anything is measured. Time is the median of several runs, with the output read
+//! through a pipe; memory is from one more run, the sum of what all processes of the program had resident at most (pages
+//! that they share count several times). A program that is not there is a row that says so.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::fixtures::{self, debian, disk};
+use crate::run;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Runs of each program that takes less than a second; the others run once
+    #[arg(long, default_value_t = 21)]
+    runs: usize,
+    /// Leave out the programs that boot an appliance
+    #[arg(long)]
+    quick: bool,
+}
+
+/// How long between two looks at the memory of running processes.
+const SAMPLE: Duration = Duration::from_micros(300);
+/// A program that takes longer is run once.
+const LONG: Duration = Duration::from_secs(1);
+
+/// What was measured of one program.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    time: Duration,
+    memory_kib: u64,
+    bytes: u64,
+}
+
+/// A program to be measured.
+struct Row {
+    name: &'static str,
+    command: Vec<String>,
+}
+
+fn row(name: &'static str, command: &[&str]) -> Row {
+    Row { name, command: command.iter().map(ToString::to_string).collect() }
+}
+
+/// Runs the command once; with `memory`, looks at its processes all the while.
+fn once(command: &[String], memory: bool) -> Result<Measured> {
+    let start = Instant::now();
+    let mut child = Command::new(&command[0])
+        .args(&command[1..])
+        .env("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut out = child.stdout.take().context("no pipe")?;
+    let (pid, done) = (child.id(), AtomicBool::new(false));
+    let (bytes, memory_kib) = scope(|scope| {
+        let sampler = memory.then(|| scope.spawn(|| sample(pid, &done)));
+        let mut buffer = vec![0; 1 << 20];
+        let mut bytes = 0u64;
+        loop {
+            match out.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => bytes += u64::try_from(count).unwrap_or(0),
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        (bytes, sampler.and_then(|sampler| sampler.join().ok()).unwrap_or(0))
+    });
+    let out = child.wait_with_output()?;
+    let time = start.elapsed();
+    ensure!(
+        out.status.success(),
+        "{}: {}",
+        command.join(" "),
+        String::from_utf8_lossy(&out.stderr).trim_end()
+    );
+    Ok(Measured { time, memory_kib, bytes })
+}
+
+/// The largest sum, over the processes that descend from `pid`, of the most that each has had resident.
+fn sample(pid: u32, done: &AtomicBool) -> u64 {
+    let mut peaks = BTreeMap::new();
+    let mut most = 0;
+    while !done.load(Ordering::Relaxed) {
+        let mut family = vec![pid];
+        let mut next = 0;
+        while let Some(&member) = family.get(next) {
+            next += 1;
+            for task in fs::read_dir(format!("/proc/{member}/task")).into_iter().flatten().flatten() {
+                let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                family.extend(list.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+            }
+        }
+        peaks.retain(|member, _| family.contains(member));
+        for member in family {
+            let status = fs::read_to_string(format!("/proc/{member}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            if let Some(kib) = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()) {
+                peaks.insert(member, kib);
+            }
+        }
+        most = most.max(peaks.values().sum());
+        sleep(SAMPLE);
+    }
+    most
+}
+
+/// Measures one program; `None` if it is not installed.
+fn measure(row: &Row, runs: usize) -> Result<Option<Measured>> {
+    let program = Path::new(&row.command[0]);
+    let installed = if program.is_absolute() {
+        program.exists()
+    } else {
+        run::output("sh", ["-c", &format!("command -v {}", row.command[0])]).is_ok()
+    };
+    if !installed {
+        return Ok(None);
+    }
+    let first = once(&row.command, true)?;
+    if first.time > LONG {
+        return Ok(Some(first));
+    }
+    let mut times = (0..runs).map(|_| Ok(once(&row.command, false)?.time)).collect::<Result<Vec<_>>>()?;
+    times.sort_unstable();
+    Ok(Some(Measured { time: times[times.len() / 2], ..first }))
+}
+
+/// Measures the rows and prints them; the first is ours, and the others are compared with it.
+fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
+    println!("\n{title}");
+    let mut ours: Option<Measured> = None;
+    for row in rows {
+        let Some(measured) = measure(row, runs)? else {
+            println!("  {:34} not installed", row.name);
+            continue;
+        };
+        let ratio = ours.map_or(String::new(), |ours| {
+            format!("  {:8.2}x our time", measured.time.as_secs_f64() / ours.time.as_secs_f64())
+        });
+        let rate = if measured.bytes > 100 << 20 {
+            format!("  {:5.0} MB/s", measured.bytes as f64 / 1e6 / measured.time.as_secs_f64())
+        } else {
+            String::new()
+        };
+        let milliseconds = measured.time.as_secs_f64() * 1e3;
+        let memory = measured.memory_kib as f64 / 1024.0;
+        println!("  {:34} {milliseconds:10.1} ms {memory:8.1} MiB{rate}{ratio}", row.name);
+        ours = ours.or(Some(measured));
+    }
+    Ok(())
+}
+
+/// Builds our tools and returns where they are.
+fn tools() -> Result<PathBuf> {
+    run::shell(r#"cd "$1" && cargo build --quiet --release -p virt-cat -p virt-ls"#, &[&run::repository()])?;
+    Ok(run::repository().join("target/release"))
+}
+
+/// Measures everything.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let directory = fixtures::directory();
+    let file = |name: &str| -> Result<String> {
+        let path = directory.join(name);
+        ensure!(path.exists(), "no {}: run `cargo xtask fixtures --full` first", path.display());
+        run::shell(r#"cat "$1" > /dev/null"#, &[&path])?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    let tools = tools()?;
+    let ours = |name: &str| tools.join(name).to_string_lossy().into_owned();
+    let (cat, ls) = (ours("virt-cat"), ours("virt-ls"));
+    let (qcow2, raw) = (file("debian-zlib.qcow2")?, file("debian.raw")?);
+    let (big, big_zlib) = (file("big-file.raw")?, file("big-file-zlib.qcow2")?);
+    let slow =
+        |rows: Vec<Row>| rows.into_iter().filter(|row| !(options.quick && row.name.starts_with("Debian")));
+
+    let rows = vec![
+        row("virt-cat", &[&cat, "-a", &qcow2, "/etc/hostname"]),
+        row("Debian's virt-cat (TCG)", &["/usr/bin/virt-cat", "-a", &qcow2, "/etc/hostname"]),
+        row("dissect's target-fs", &["target-fs", "-q", &qcow2, "cat", "/etc/hostname"]),
+    ];
+    table("/etc/hostname of a Debian 12, qcow2 with zlib", &slow(rows).collect::<Vec<_>>(), options.runs)?;
+
+    let mounted = debian::mount_read_only(&directory)?;
+    let root = mounted.path().to_string_lossy().into_owned();
+    let rows = vec![
+        row("virt-ls -lR /", &[&ls, "-a", &raw, "-lR", "/"]),
+        row("find / -ls on the kernel's mount", &["find", &root, "-ls"]),
+        row("Debian's virt-ls -lR / (TCG)", &["/usr/bin/virt-ls", "-a", &raw, "-lR", "/"]),
+    ];
+    table("all 41,000 entries of a Debian 12, raw", &slow(rows).collect::<Vec<_>>(), options.runs.min(5))?;
+    mounted.unmount()?;
+
+    let mounted = disk::Mounted::read_only(&[(&disk::whole(Path::new(&big))?, "/")])?;
+    let mounted_file = mounted.path().join("big").to_string_lossy().into_owned();
+    let rows = vec![
+        row("virt-cat, raw", &[&cat, "-a", &big, "/big"]),
+        row("cat on the kernel's mount, raw", &["cat", &mounted_file]),
+        row("virt-cat, qcow2 with zlib", &[&cat, "-a", &big_zlib, "/big"]),
+        row("Debian's virt-cat (TCG), raw", &["/usr/bin/virt-cat", "-a", &big, "/big"]),
+        row("dissect's target-fs, raw", &["target-fs", "-q", &big, "cat", "/big"]),
+    ];
+    table("one file of 1 GiB", &slow(rows).collect::<Vec<_>>(), options.runs.min(5))?;
+    mounted.unmount()
+}
