@@ -8,7 +8,7 @@ use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
 use crate::engine::{Engine, Mountable as ParsedMountable};
-use crate::error::{At, refused};
+use crate::error::{At, refused, strerror};
 
 /// A daemon over an engine. It answers one call at a time.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Guestfsd {
         let place = format!("{}_stub: {name}", call.name);
         match self.engine.device(name).at(&place)? {
             Some(_) => Ok(()),
-            None => Err(Error::daemon(Errno::ENOENT, format!("{place}: {}", Errno::ENOENT.desc()))),
+            None => Err(Error::daemon(Errno::ENOENT, format!("{place}: {}", strerror(Errno::ENOENT)))),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Failure {
     /// The error of a call: `place` is what stands before the reason, such as `opendir: /etc`.
     pub fn at(self, place: impl fmt::Display) -> Error {
         match self {
-            Failure::Os(errno) => Error::daemon(errno, format!("{place}: {}", errno.desc())),
+            Failure::Os(errno) => Error::daemon(errno, format!("{place}: {}", strerror(errno))),
             Failure::Text(errno, text) => Error::daemon(errno, format!("{place}: {text}")),
             Failure::NeedsAppliance(why) => Error::needs_appliance(format_args!("{place}: {why}")),
             Failure::Disk { device, error } => {
@@ -104,6 +104,13 @@ fn chain(error: &disk::Error) -> String {
         next = below.source();
     }
     text
+}
+
+/// The C library's words for an errno, as the programs of the original print them.
+pub(crate) fn strerror(errno: Errno) -> String {
+    let number = errno as i32;
+    let text = std::io::Error::from_raw_os_error(number).to_string();
+    text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text).to_owned()
 }
 
 /// An error of a call without an errno: the original's `reply_with_error`.

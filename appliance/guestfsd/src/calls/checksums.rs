@@ -199,14 +199,18 @@ mod tests {
         assert_eq!(made("crc", &[7; 1000]), "1612108470");
         assert_eq!(made("md5", b"hello\n"), "b1946ac92492d2347c6235b4d2611184");
         assert_eq!(made("sha1", b"hello\n"), "f572d396fae9206628714fb2ce00f72e94f2258f");
-        assert_eq!(made("sha256", b"hello\n"), "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
+        assert_eq!(
+            made("sha256", b"hello\n"),
+            "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+        );
         assert_eq!(made("sha224", b""), "d14a028c2a3a2bc9476102bb288234c415a2b01f828ea62ac5b3e42f");
         assert!(start("gost".into()).is_err());
     }
 
     #[test]
     fn names_that_would_break_the_list_are_escaped() {
-        let line = |kind: &str, path: &str| String::from_utf8(sum_line(kind.into(), "00", 5, path.into())).unwrap();
+        let line =
+            |kind: &str, path: &str| String::from_utf8(sum_line(kind.into(), "00", 5, path.into())).unwrap();
         assert_eq!(line("md5", "a b"), "00  ./a b\n");
         assert_eq!(line("md5", "a\nb\\"), "\\00  ./a\\nb\\\\\n");
         assert_eq!(line("crc", "a\nb"), "00 5 ./a\nb\n");

@@ -1,8 +1,8 @@
 //! What files and devices hold: whole, in part, compared.
 
 use bstr::{BStr, ByteSlice};
-use disk::fs::{FileData, FileType};
 use disk::ReadAt;
+use disk::fs::{FileData, FileType};
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
@@ -47,7 +47,9 @@ impl Content<'_> {
     pub(super) fn next_data(&mut self, offset: u64) -> engine::Result<Option<std::ops::Range<u64>>> {
         match self {
             Content::File(file) => file.next_data(offset).map_err(|e| Failure::disk("".into(), e)),
-            Content::Device(source, name) => source.next_data(offset).map_err(|e| Failure::disk(name.as_bstr(), e)),
+            Content::Device(source, name) => {
+                source.next_data(offset).map_err(|e| Failure::disk(name.as_bstr(), e))
+            }
         }
     }
 
@@ -119,14 +121,23 @@ impl Guestfsd {
         content.pass(name, 0, len, &mut |bytes| out.write(bytes))
     }
 
-    pub(crate) fn download_offset(&mut self, name: &BStr, out: &mut dyn Sink, offset: i64, size: i64) -> Result<()> {
-        let offset = u64::try_from(offset).map_err(|_| refused(format!("{name}: offset in file is negative")))?;
+    pub(crate) fn download_offset(
+        &mut self,
+        name: &BStr,
+        out: &mut dyn Sink,
+        offset: i64,
+        size: i64,
+    ) -> Result<()> {
+        let offset =
+            u64::try_from(offset).map_err(|_| refused(format!("{name}: offset in file is negative")))?;
         let size = u64::try_from(size).map_err(|_| refused(format!("{name}: size is negative")))?;
         let mut content = self.file_or_device(name)?;
         let end = offset.saturating_add(size);
         if end > content.len() {
             // The original finds the end when it gets there, and cancels; this way the caller learns why.
-            return Err(refused(format!("{name}: the end of the file is before the end of the range asked for")));
+            return Err(refused(format!(
+                "{name}: the end of the file is before the end of the range asked for"
+            )));
         }
         out.set_total(size);
         content.pass(name, offset, end, &mut |bytes| out.write(bytes))
@@ -229,7 +240,9 @@ fn only_zeros(content: &mut Content<'_>, place: &BStr) -> Result<bool> {
         at = data.start;
         while at < data.end {
             let count = usize::try_from(data.end - at).unwrap_or(usize::MAX).min(buf.len());
-            let count = content.read(at, buf.get_mut(..count).unwrap_or_default()).at(format_args!("read: {place}"))?;
+            let count = content
+                .read(at, buf.get_mut(..count).unwrap_or_default())
+                .at(format_args!("read: {place}"))?;
             if buf.get(..count).unwrap_or_default().iter().any(|&b| b != 0) {
                 return Ok(false);
             }

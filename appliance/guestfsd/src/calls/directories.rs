@@ -11,10 +11,10 @@ use nix::errno::Errno;
 
 use super::sink::{Gather, Sink};
 use super::walk::walk;
-use super::{wire};
+use super::wire;
 use crate::Guestfsd;
 use crate::engine::Last;
-use crate::error::{At, refused};
+use crate::error::{At, refused, strerror};
 
 /// Unit of `st_blocks` in bytes.
 const BLOCK: u64 = 512;
@@ -54,7 +54,8 @@ impl Guestfsd {
         let mut encoded = Vec::new();
         let mut send = |name: &[u8], inode: u64, file_type: Option<FileType>| {
             encoded.clear();
-            Dirent { ino: wire(inode), ftyp: Char(dirent_type(file_type)), name: name.into() }.encode(&mut encoded);
+            Dirent { ino: wire(inode), ftyp: Char(dirent_type(file_type)), name: name.into() }
+                .encode(&mut encoded);
             out.write(&encoded)
         };
         // The filesystem gives the names but these two. The parent of the tree's root is the root.
@@ -84,7 +85,9 @@ impl Guestfsd {
     pub(crate) fn du(&mut self, path: &BStr) -> Result<i64> {
         let tree = self.tree();
         let status = tree.status(path, Last::Itself).map_err(|failure| match failure.errno() {
-            Errno::ENOENT => refused(format!("{path}: du: cannot access '/sysroot{path}': {}", Errno::ENOENT.desc())),
+            Errno::ENOENT => {
+                refused(format!("{path}: du: cannot access '/sysroot{path}': {}", strerror(Errno::ENOENT)))
+            }
             _ => failure.at(path),
         })?;
         let mut blocks = status.metadata.blocks;

@@ -6,8 +6,8 @@ use bstr::{BStr, BString, ByteSlice};
 use disk::partition::{Guid, Kind, PartitionType};
 use disk::probe::{self, Probe};
 use disk::{ErrorKind, ReadAt};
-use libguestfs_core::{Error, Result};
 use libguestfs_core::api::Hashtable;
+use libguestfs_core::{Error, Result};
 
 use super::devices::is_array_member;
 use crate::Guestfsd;
@@ -88,7 +88,9 @@ impl Guestfsd {
     /// Does the table say that the partition is not for a filesystem?
     fn holds_no_filesystem(&self, partition: &PartitionDevice) -> Result<bool> {
         let table = self.engine.partition_table(partition.parent.as_bstr()).at(&partition.parent)?;
-        let Some(entry) = table.as_ref().and_then(|t| t.partition(partition.number)) else { return Ok(false) };
+        let Some(entry) = table.as_ref().and_then(|t| t.partition(partition.number)) else {
+            return Ok(false);
+        };
         Ok(match entry.partition_type {
             PartitionType::Mbr(_) => entry.kind == Kind::Extended,
             PartitionType::Gpt(guid) => skipped(guid),

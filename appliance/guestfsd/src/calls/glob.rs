@@ -27,7 +27,10 @@ impl Guestfsd {
                 None => expanded.push(pattern),
             }
             if patterns.len() + expanded.len() > MAX_BRACES {
-                return Err(refused(format!("{pattern}: the braces stand for too many patterns", pattern = pattern_of(&patterns))));
+                return Err(refused(format!(
+                    "{pattern}: the braces stand for too many patterns",
+                    pattern = pattern_of(&patterns)
+                )));
             }
         }
         let mut size = 0;
@@ -39,7 +42,9 @@ impl Guestfsd {
         }
         if opts.directoryslash.unwrap_or(true) {
             for path in &mut paths {
-                if !path.ends_with(b"/") && self.file_type(path.as_bstr(), Last::Follow)? == Some(FileType::Directory) {
+                if !path.ends_with(b"/")
+                    && self.file_type(path.as_bstr(), Last::Follow)? == Some(FileType::Directory)
+                {
                     path.push(b'/');
                 }
             }
@@ -74,7 +79,13 @@ impl Guestfsd {
         Ok(found)
     }
 
-    fn matches_in(&self, path: &BString, part: &[u8], found: &mut Vec<BString>, size: &mut usize) -> Result<()> {
+    fn matches_in(
+        &self,
+        path: &BString,
+        part: &[u8],
+        found: &mut Vec<BString>,
+        size: &mut usize,
+    ) -> Result<()> {
         let at = if path.is_empty() { BStr::new("/") } else { path.as_bstr() };
         let directory = match self.tree().directory(at) {
             Ok(directory) => directory,

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::account;
 use super::content::{BUFFER, Content};
 use crate::Guestfsd;
-use crate::error::At;
+use crate::error::{At, strerror};
 
 /// Lines that head and tail give when no number is asked for.
 const DEFAULT_LINES: i32 = 10;
@@ -43,13 +43,16 @@ impl Guestfsd {
     /// Opens `path` for a program that would read it on its standard input.
     pub(super) fn standard_input(&self, path: &BStr, program: &str, message: &str) -> Result<Content<'_>> {
         self.content(path).map_err(|failure| match failure.errno() {
-            Errno::EISDIR => Error::daemon(Errno::EISDIR, format!("{program}: {message}: {}", Errno::EISDIR.desc())),
+            Errno::EISDIR => {
+                Error::daemon(Errno::EISDIR, format!("{program}: {message}: {}", strerror(Errno::EISDIR)))
+            }
             _ => failure.at(path),
         })
     }
 
     fn lines(&self, path: &BStr, program: &str, which: Lines) -> Result<Vec<BString>> {
-        let mut content = self.standard_input(path, program, &format!("{program}: error reading 'standard input'"))?;
+        let mut content =
+            self.standard_input(path, program, &format!("{program}: error reading 'standard input'"))?;
         let total = match which {
             Lines::First(count) => return collect(&mut content, path, 0, count),
             Lines::From(first) => return collect(&mut content, path, first.saturating_sub(1), u64::MAX),

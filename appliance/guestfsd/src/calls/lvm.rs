@@ -112,7 +112,8 @@ impl Guestfsd {
         let device = self.device(device)?;
         let volumes = self.volumes()?;
         let found = volumes.physical_volumes.iter().find(|pv| pv.device.as_ref() == Some(&device));
-        let pv = found.ok_or_else(|| refused(format!("{device}: no physical volume label read from {device}")))?;
+        let pv =
+            found.ok_or_else(|| refused(format!("{device}: no physical volume label read from {device}")))?;
         Ok(pv.uuid.raw().into())
     }
 

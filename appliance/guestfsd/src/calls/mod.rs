@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use crate::Guestfsd;
 use crate::engine::{Mountable, Tree};
-use crate::error::At;
+use crate::error::{At, strerror};
 
 mod checksums;
 mod content;
@@ -61,7 +61,7 @@ impl Guestfsd {
 
 /// `x: No such file or directory`.
 fn no_entry(what: &BStr) -> Error {
-    Error::daemon(Errno::ENOENT, format!("{what}: {}", Errno::ENOENT.desc()))
+    Error::daemon(Errno::ENOENT, format!("{what}: {}", strerror(Errno::ENOENT)))
 }
 
 /// The format bits of `st_mode` (`S_IFMT`).
@@ -82,7 +82,10 @@ fn account(total: &mut usize, item: usize) -> Result<()> {
     // Every item has a length of 4 bytes and up to 3 of padding.
     *total = total.saturating_add(item).saturating_add(7);
     if *total > MAX_RESULT {
-        return Err(Error::daemon(Errno::EMSGSIZE, "the result is longer than a message of the protocol can be"));
+        return Err(Error::daemon(
+            Errno::EMSGSIZE,
+            "the result is longer than a message of the protocol can be",
+        ));
     }
     Ok(())
 }

@@ -11,10 +11,12 @@ use crate::error::{At, Failure, refused};
 impl Guestfsd {
     fn mount_as(&mut self, options: &BStr, kind: &BStr, mountable: &BStr, at: &BStr) -> Result<()> {
         let parsed = self.mountable(mountable)?;
-        self.engine.mount(MountRequest { options, kind, mountable: &parsed, at }).map_err(|failure| match failure {
-            // The words of mount(8) stand for themselves.
-            Failure::Text(errno, text) => libguestfs_core::Error::daemon(errno, text),
-            other => other.at(mountable),
+        self.engine.mount(MountRequest { options, kind, mountable: &parsed, at }).map_err(|failure| {
+            match failure {
+                // The words of mount(8) stand for themselves.
+                Failure::Text(errno, text) => libguestfs_core::Error::daemon(errno, text),
+                other => other.at(mountable),
+            }
         })
     }
 
@@ -26,11 +28,22 @@ impl Guestfsd {
         self.mount_as("ro".into(), "".into(), mountable, mountpoint)
     }
 
-    pub(crate) fn mount_options(&mut self, options: &BStr, mountable: &BStr, mountpoint: &BStr) -> Result<()> {
+    pub(crate) fn mount_options(
+        &mut self,
+        options: &BStr,
+        mountable: &BStr,
+        mountpoint: &BStr,
+    ) -> Result<()> {
         self.mount_as(options, "".into(), mountable, mountpoint)
     }
 
-    pub(crate) fn mount_vfs(&mut self, options: &BStr, vfstype: &BStr, mountable: &BStr, at: &BStr) -> Result<()> {
+    pub(crate) fn mount_vfs(
+        &mut self,
+        options: &BStr,
+        vfstype: &BStr,
+        mountable: &BStr,
+        at: &BStr,
+    ) -> Result<()> {
         self.mount_as(options, vfstype, mountable, at)
     }
 

@@ -39,7 +39,8 @@ impl Guestfsd {
         };
         match self.table(device.as_ref())? {
             Some(table) => {
-                let mut list: Vec<_> = table.partitions.iter().map(|p| one(p.number, p.start, p.len)).collect();
+                let mut list: Vec<_> =
+                    table.partitions.iter().map(|p| one(p.number, p.start, p.len)).collect();
                 list.sort_by_key(|p| (p.part_start, p.part_num));
                 Ok(list)
             }
@@ -54,7 +55,9 @@ impl Guestfsd {
         let device = self.device(device)?;
         match self.table(device.as_ref())? {
             Some(table) => Ok(table.scheme.name().into()),
-            None if self.is_loop(device.as_ref())? => Err(refused(format!("{device}: not a partitioned device"))),
+            None if self.is_loop(device.as_ref())? => {
+                Err(refused(format!("{device}: not a partitioned device")))
+            }
             None => Err(no_table(&device)),
         }
     }
@@ -111,7 +114,9 @@ impl Guestfsd {
     pub(crate) fn part_get_disk_guid(&mut self, device: &BStr) -> Result<BString> {
         let device = self.device(device)?;
         let table = self.table(device.as_ref())?.ok_or_else(|| no_table(&device))?;
-        let guid = table.disk_guid.ok_or_else(|| refused("part_get_disk_guid can only be used on GUID Partition Tables"))?;
+        let guid = table
+            .disk_guid
+            .ok_or_else(|| refused("part_get_disk_guid can only be used on GUID Partition Tables"))?;
         Ok(upper_case(&guid))
     }
 

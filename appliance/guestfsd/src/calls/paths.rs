@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::account;
 use crate::Guestfsd;
 use crate::engine::{Directory, Last};
-use crate::error::{At, Failure, refused};
+use crate::error::{At, Failure, refused, strerror};
 
 impl Guestfsd {
     pub(crate) fn readlink(&mut self, path: &BStr) -> Result<BString> {
@@ -60,7 +60,7 @@ impl Guestfsd {
             if !last && self.file_type(found.as_bstr(), Last::Follow)? != Some(FileType::Directory) {
                 return Err(libguestfs_core::Error::daemon(
                     Errno::ENOTDIR,
-                    format!("{}: {}", name.as_bstr(), Errno::ENOTDIR.desc()),
+                    format!("{}: {}", name.as_bstr(), strerror(Errno::ENOTDIR)),
                 ));
             }
         }

@@ -11,7 +11,7 @@ use nix::sys::ptrace;
 use nix::sys::signal;
 use nix::unistd::getppid;
 
-use crate::error::refused;
+use crate::error::{refused, strerror};
 
 /// What an attempt that nothing stopped reports.
 const ALLOWED: &str = "allowed";
@@ -35,9 +35,9 @@ pub(super) fn attempt(arguments: &[BString]) -> Result<BString> {
         b"socket" => TcpListener::bind("127.0.0.1:0").map(drop).map_err(|e| e.to_string()),
         b"exec" => Command::new("/bin/true").status().map(drop).map_err(|e| e.to_string()),
         // Signal 0 only asks whether a signal could be sent.
-        b"kill" => signal::kill(getppid(), None).map_err(|e| e.desc().to_string()),
+        b"kill" => signal::kill(getppid(), None).map_err(strerror),
         b"ptrace" => {
-            ptrace::attach(getppid()).and_then(|()| ptrace::detach(getppid(), None)).map_err(|e| e.desc().to_string())
+            ptrace::attach(getppid()).and_then(|()| ptrace::detach(getppid(), None)).map_err(strerror)
         }
         b"memory" => Vec::<u8>::new().try_reserve_exact(TOO_MUCH).map_err(|e| e.to_string()),
         _ => return Err(refused(format!("expecting one of: {ATTEMPTS}"))),

@@ -42,7 +42,11 @@ struct Level<'t> {
 ///
 /// # Errors
 /// What `visit` fails with, or a directory that can't be read.
-pub(super) fn walk(tree: &dyn Tree, start: &BStr, visit: &mut dyn FnMut(Visit<'_, '_>) -> Result<()>) -> Result<()> {
+pub(super) fn walk(
+    tree: &dyn Tree,
+    start: &BStr,
+    visit: &mut dyn FnMut(Visit<'_, '_>) -> Result<()>,
+) -> Result<()> {
     let directory = tree.directory(start).at(start)?;
     let mut seen = HashSet::from([directory.id()]);
     let mut path = BString::default();
@@ -73,7 +77,10 @@ pub(super) fn walk(tree: &dyn Tree, start: &BStr, visit: &mut dyn FnMut(Visit<'_
             return Err(Error::daemon(Errno::EUCLEAN, text));
         }
         if levels.len() >= MAX_DEPTH {
-            return Err(Error::daemon(Errno::ENAMETOOLONG, format!("{}: directories are too deep", at(&path))));
+            return Err(Error::daemon(
+                Errno::ENAMETOOLONG,
+                format!("{}: directories are too deep", at(&path)),
+            ));
         }
         let names = names_of(directory.as_ref()).map_err(|failure| failure.at(at(&path)))?;
         levels.push(Level { directory, names, path_len: path.len() });

@@ -62,7 +62,8 @@ mod tests {
         assert_eq!(parse("/dev/sda1"), Some(Mountable::Device("/dev/sda1".into())));
         assert_eq!(parse("btrfsvol:/dev/sda1/home/a"), volume("/dev/sda1", "home/a"));
         assert_eq!(parse("btrfsvol:/dev/vg/lv/@"), volume("/dev/vg/lv", "@"));
-        for bad in ["", "sda1", "btrfsvol:", "btrfsvol:/dev/sdb1/x", "btrfsvol:/dev/sda1", "btrfsvol:sda1/x"] {
+        for bad in ["", "sda1", "btrfsvol:", "btrfsvol:/dev/sdb1/x", "btrfsvol:/dev/sda1", "btrfsvol:sda1/x"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -20,6 +20,7 @@ use crate::engine::native::{Drive, Native};
 
 mod content;
 mod devices;
+mod hostile;
 mod inspection;
 mod mounts;
 mod names;

@@ -107,7 +107,10 @@ mod tests {
         listing.add(b"b", InodeId(12));
         listing.add(b"b", InodeId(13));
         cache.end_listing(listing);
-        assert_eq!(cache.get(DIR, b"a"), Some(Dentry { inode: InodeId(11), file_type: Some(FileType::Fifo) }));
+        assert_eq!(
+            cache.get(DIR, b"a"),
+            Some(Dentry { inode: InodeId(11), file_type: Some(FileType::Fifo) })
+        );
         assert_eq!(cache.get(DIR, b"b"), Some(Dentry { inode: InodeId(12), file_type: None }));
         assert_eq!(cache.get(DIR, b"c"), None);
         assert_eq!(cache.names, 2);

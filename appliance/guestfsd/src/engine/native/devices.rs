@@ -233,7 +233,9 @@ impl Devices {
         let Some((by, value)) = link.split_once_str("/") else { return Ok(None) };
         let value = unescape(value);
         match by {
-            b"guestfs" => Ok(self.labels()?.into_iter().find(|(label, _)| *label == value).map(|(_, device)| device)),
+            b"guestfs" => {
+                Ok(self.labels()?.into_iter().find(|(label, _)| *label == value).map(|(_, device)| device))
+            }
             b"by-label" => self.find(|probe| probe.label.as_ref() == Some(&value)),
             b"by-uuid" => self.find(|probe| probe.uuid.as_ref().is_some_and(|u| u.as_bytes() == value)),
             b"by-partlabel" => self.find_partition(|p| p.name.as_ref() == Some(&value)),
@@ -280,9 +282,7 @@ impl Devices {
     pub(super) fn open(&self, device: &BStr) -> Result<Arc<dyn ReadAt>> {
         let place = self.place(device)?.ok_or(Errno::ENOENT)?;
         match place {
-            Place::Disk(index) => {
-                Ok(Arc::clone(&self.disks.get(index).ok_or(Errno::ENOENT)?.drive.source))
-            }
+            Place::Disk(index) => Ok(Arc::clone(&self.disks.get(index).ok_or(Errno::ENOENT)?.drive.source)),
             Place::Partition(index, number) => {
                 let disk = self.disks.get(index).ok_or(Errno::ENOENT)?;
                 let table = self.disk_table(index)?.ok_or(Errno::ENOENT)?;
@@ -372,7 +372,10 @@ fn unescape(text: &[u8]) -> BString {
     let mut out = BString::default();
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
-        let hex = rest.strip_prefix(b"\\x").and_then(|hex| hex.get(..2)).and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = rest
+            .strip_prefix(b"\\x")
+            .and_then(|hex| hex.get(..2))
+            .and_then(|hex| std::str::from_utf8(hex).ok());
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 out.push(byte);

@@ -39,6 +39,16 @@ impl Native {
     }
 }
 
+#[cfg(test)]
+impl Native {
+    /// An engine without drives that has `fs` mounted at `/`.
+    pub(crate) fn with_root(fs: Arc<dyn disk::fs::Filesystem>) -> Self {
+        let mut native = Native::new(Vec::new());
+        native.tree.change_mounts(|mounts| mounts.add_root(fs));
+        native
+    }
+}
+
 impl Engine for Native {
     fn disks(&self) -> Vec<BString> {
         self.devices.disks()

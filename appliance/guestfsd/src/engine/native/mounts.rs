@@ -29,14 +29,47 @@ const MAX_MOUNTS: usize = 1000;
 
 /// Mount options that change nothing that a reader sees. Any other option is for a kernel to judge.
 const HARMLESS_OPTIONS: [&str; 27] = [
-    "", "ro", "rw", "defaults", "auto", "noauto", "nofail", "user", "nouser", "users", "owner", "group", "async", "sync",
-    "dirsync", "atime", "noatime", "relatime", "norelatime", "strictatime", "diratime", "nodiratime", "lazytime", "exec",
-    "noexec", "suid", "nosuid",
+    "",
+    "ro",
+    "rw",
+    "defaults",
+    "auto",
+    "noauto",
+    "nofail",
+    "user",
+    "nouser",
+    "users",
+    "owner",
+    "group",
+    "async",
+    "sync",
+    "dirsync",
+    "atime",
+    "noatime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "diratime",
+    "nodiratime",
+    "lazytime",
+    "exec",
+    "noexec",
+    "suid",
+    "nosuid",
 ];
 /// More of them: ext's defaults, and what only matters for writing.
 const HARMLESS_EXT_OPTIONS: [&str; 11] = [
-    "dev", "nodev", "_netdev", "acl", "user_xattr", "discard", "nodiscard", "errors=remount-ro", "errors=continue",
-    "errors=panic", "barrier=1",
+    "dev",
+    "nodev",
+    "_netdev",
+    "acl",
+    "user_xattr",
+    "discard",
+    "nodiscard",
+    "errors=remount-ro",
+    "errors=continue",
+    "errors=panic",
+    "barrier=1",
 ];
 
 /// One mounted filesystem.
@@ -84,8 +117,13 @@ impl Mounts {
     fn show_sysroot(&mut self) {
         let fs: Arc<dyn Filesystem> = Arc::new(self.sysroot.clone());
         let at = DirId { mount: SYSROOT, inode: fs.root() };
-        let mount =
-            Mount { fs, device_number: DeviceNumber::default(), mountable: "sysroot".into(), path: "/".into(), at };
+        let mount = Mount {
+            fs,
+            device_number: DeviceNumber::default(),
+            mountable: "sysroot".into(),
+            path: "/".into(),
+            at,
+        };
         self.mounts.insert(SYSROOT, mount);
     }
 
@@ -110,7 +148,9 @@ impl Mounts {
 
     /// Mounts, in the order in which they were made.
     pub(super) fn list(&self) -> Vec<MountPoint> {
-        self.user_mounts().map(|(_, m)| MountPoint { mountable: m.mountable.clone(), path: m.path.clone() }).collect()
+        self.user_mounts()
+            .map(|(_, m)| MountPoint { mountable: m.mountable.clone(), path: m.path.clone() })
+            .collect()
     }
 
     fn user_mounts(&self) -> impl DoubleEndedIterator<Item = (u32, &Mount)> {
@@ -144,6 +184,15 @@ impl Mounts {
     }
 }
 
+#[cfg(test)]
+impl Mounts {
+    pub(super) fn add_root(&mut self, fs: Arc<dyn Filesystem>) {
+        let at = self.sysroot();
+        let device_number = DeviceNumber::default();
+        self.add(Mount { fs, device_number, mountable: "/dev/test".into(), path: "/".into(), at }).unwrap();
+    }
+}
+
 /// See [`Engine::mount`](crate::engine::Engine::mount).
 pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: MountRequest<'_>) -> Result<()> {
     let name = request.mountable.device();
@@ -156,7 +205,10 @@ pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: Mount
         Ok(walk) if walk.file_type() == FileType::Directory => walk,
         // The original looks with stat, so every reason is worded alike.
         Ok(_) | Err(Failure::Os(_)) => {
-            return Err(Failure::Text(Errno::ENOTDIR, format!("mount: {}: mount point is not a directory", request.at)));
+            return Err(Failure::Text(
+                Errno::ENOTDIR,
+                format!("mount: {}: mount point is not a directory", request.at),
+            ));
         }
         Err(other) => return Err(other),
     };
@@ -199,7 +251,9 @@ fn check_options(options: &BStr, read_only_drive: bool) -> Result<()> {
         }
         let harmless = |known: &&str| known.as_bytes() == option;
         // Options that begin with `x-` are comments to the kernel, as mount(8) has it.
-        if !HARMLESS_OPTIONS.iter().chain(&HARMLESS_EXT_OPTIONS).any(|o| harmless(&o)) && !option.starts_with(b"x-") {
+        if !HARMLESS_OPTIONS.iter().chain(&HARMLESS_EXT_OPTIONS).any(|o| harmless(&o))
+            && !option.starts_with(b"x-")
+        {
             return Err(Failure::NeedsAppliance(format!("mount option {}", option.as_bstr())));
         }
     }
@@ -226,9 +280,8 @@ pub(super) fn umount(devices: &Devices, tree: &mut NativeTree, what: &BStr) -> R
             _ => return Err(Failure::Text(Errno::EINVAL, format!("umount: /sysroot{what}: not mounted."))),
         }
     };
-    tree.change_mounts(|mounts| mounts.remove(found)).map_err(|errno| {
-        Failure::Text(errno, format!("umount: /sysroot{what}: target is busy."))
-    })
+    tree.change_mounts(|mounts| mounts.remove(found))
+        .map_err(|errno| Failure::Text(errno, format!("umount: /sysroot{what}: target is busy.")))
 }
 
 /// See [`Engine::make_mount_point`](crate::engine::Engine::make_mount_point).

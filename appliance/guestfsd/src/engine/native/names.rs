@@ -68,12 +68,16 @@ mod tests {
 
     #[test]
     fn disks_are_counted_in_letters() {
-        for (index, text) in [(0, "a"), (25, "z"), (26, "aa"), (51, "az"), (52, "ba"), (701, "zz"), (702, "aaa")] {
+        for (index, text) in
+            [(0, "a"), (25, "z"), (26, "aa"), (51, "az"), (52, "ba"), (701, "zz"), (702, "aaa")]
+        {
             assert_eq!(letters(index), text);
             assert_eq!(parse(format!("/dev/sd{text}").as_bytes()), Some((index, None)));
         }
         assert_eq!(parse(b"/dev/vdb12"), Some((1, Some(12))));
-        for bad in ["/dev/sd", "/dev/sd1", "/dev/sda01", "/dev/sda1x", "/dev/sdA", "/dev/xvda", "sda", "/dev/sda "] {
+        for bad in
+            ["/dev/sd", "/dev/sd1", "/dev/sda01", "/dev/sda1x", "/dev/sdA", "/dev/xvda", "sda", "/dev/sda "]
+        {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(parse(format!("/dev/sd{}", "z".repeat(40)).as_bytes()), None);

@@ -51,7 +51,8 @@ impl Sysroot {
 
     /// Removes the empty directory `name` of `parent`.
     pub(super) fn remove(&mut self, parent: InodeId, name: &[u8]) -> Result<(), Errno> {
-        let inode = *self.directories.get(&parent).and_then(|n| n.get(name.as_bstr())).ok_or(Errno::ENOENT)?;
+        let inode =
+            *self.directories.get(&parent).and_then(|n| n.get(name.as_bstr())).ok_or(Errno::ENOENT)?;
         if self.directories.get(&inode).is_some_and(|names| !names.is_empty()) {
             return Err(Errno::ENOTEMPTY);
         }

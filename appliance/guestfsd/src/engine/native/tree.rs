@@ -85,7 +85,11 @@ impl NativeTree {
     }
 
     fn across(&self, node: DirId, file_type: FileType) -> (DirId, FileType) {
-        if file_type == FileType::Directory { (self.mounts.visible(node), file_type) } else { (node, file_type) }
+        if file_type == FileType::Directory {
+            (self.mounts.visible(node), file_type)
+        } else {
+            (node, file_type)
+        }
     }
 
     /// The target of the symbolic link `node`.
