@@ -85,8 +85,8 @@ impl Guestfsd {
         Ok(i32::try_from(size).unwrap_or(i32::MAX))
     }
 
-    /// No device here can be written, but a caller that added a drive read-only saw a writable overlay in the original
-    /// and may ask: so the answer is the drive's, not the engine's.
+    /// The original puts a writable overlay over a drive that was added read-only, so its answer is always "no"; calls
+    /// that write go to an appliance, which has that overlay.
     pub(crate) fn blockdev_getro(&mut self, device: &BStr) -> Result<bool> {
         self.device(device)?;
         Ok(false)

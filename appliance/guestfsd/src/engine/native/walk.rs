@@ -75,7 +75,7 @@ impl Walk {
                             return Err(Errno::ENAMETOOLONG.into());
                         }
                         if target.starts_with(b"/") {
-                            walk.to_root();
+                            walk.start_again();
                         }
                         target.extend_from_slice(rest.get(next..).unwrap_or_default());
                         rest = target;
@@ -101,14 +101,15 @@ impl Walk {
     }
 
     fn back(&mut self) {
-        if self.steps.len() > 1 {
-            if let Some(step) = self.steps.pop() {
-                self.path.truncate(step.path_before);
-            }
+        // The root stays.
+        if self.steps.len() > 1
+            && let Some(step) = self.steps.pop()
+        {
+            self.path.truncate(step.path_before);
         }
     }
 
-    fn to_root(&mut self) {
+    fn start_again(&mut self) {
         self.steps.truncate(1);
         self.path.clear();
     }
