@@ -251,9 +251,7 @@ fn check_options(options: &BStr, read_only_drive: bool) -> Result<()> {
         }
         let harmless = |known: &&str| known.as_bytes() == option;
         // Options that begin with `x-` are comments to the kernel, as mount(8) has it.
-        if !HARMLESS_OPTIONS.iter().chain(&HARMLESS_EXT_OPTIONS).any(|o| harmless(o))
-            && !option.starts_with(b"x-")
-        {
+        if !HARMLESS_OPTIONS.iter().chain(&HARMLESS_EXT_OPTIONS).any(harmless) && !option.starts_with(b"x-") {
             return Err(Failure::NeedsAppliance(format!("mount option {}", option.as_bstr())));
         }
     }
