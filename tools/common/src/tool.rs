@@ -60,10 +60,15 @@ impl Session {
 }
 
 /// Runs a tool: parses the command line by `command` into `O`, and has `run` do the work.
+///
+/// A handle of the tool starts the program again as its daemon, so nothing may come before this in `main`.
 pub fn main<O: FromArgMatches>(
     command: Command,
     run: impl FnOnce(&O, &ArgMatches, &mut Session) -> Result<()>,
 ) -> ExitCode {
+    if let Some(status) = guestfsd::run_if_daemon() {
+        return status;
+    }
     let name = command.get_name().to_owned();
     let out = match Output::stdout() {
         Ok(out) => out,
