@@ -129,6 +129,10 @@ fn few_system_calls() -> seccompiler::Result<()> {
             SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0)?;
         rules.insert(call, vec![SeccompRule::new(vec![not_executable])?]);
     }
+    // Programs built with debug assertions ask for a descriptor's flags before they close it.
+    let asks_for_flags = u64::from(libc::F_GETFD.unsigned_abs());
+    let flags = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, asks_for_flags)?;
+    rules.insert(libc::SYS_fcntl, vec![SeccompRule::new(vec![flags])?]);
     let architecture = std::env::consts::ARCH.try_into()?;
     let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?;
     let program: BpfProgram = filter.try_into()?;
