@@ -73,8 +73,16 @@ impl Guestfsd {
         if status.metadata.file_type != FileType::Directory {
             return Err(refused(format!("{directory}: not a directory")));
         }
+        // As find(1), which the original runs: a link is not followed unless a slash follows it. What the original cuts
+        // off is the directory as it was given, so a slash that was not given is left at the start of each path.
+        let slash: &[u8] = if directory.ends_with(b"/") { b"" } else { b"/" };
+        let itself = self.tree().status(directory, Last::Itself).at(directory)?;
+        if !slash.is_empty() && itself.metadata.file_type != FileType::Directory {
+            return Ok(());
+        }
         let mut out = Gather::new(out);
         walk(self.tree(), directory, &mut |visit| {
+            out.write(slash)?;
             out.write(visit.path)?;
             out.write(b"\0")
         })?;

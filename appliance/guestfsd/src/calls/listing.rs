@@ -61,7 +61,7 @@ impl Guestfsd {
         names.sort();
         let mut lines = Vec::with_capacity(names.len());
         for name in names {
-            let at = BString::from(format!("{}/{}", real.trim_end_with(|c| c == '/').as_bstr(), name));
+            let at = BString::from([real.trim_end_with(|c| c == '/'), b"/", name.as_slice()].concat());
             lines.push(self.line(at.as_ref(), name).map_err(|failure| failure.at(&at))?);
         }
         let blocks = lines.iter().fold(0u64, |sum, line| sum.saturating_add(line.metadata.blocks));

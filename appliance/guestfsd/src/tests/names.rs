@@ -129,8 +129,14 @@ fn directories_are_listed_whole() {
     d.ls0(b("/dir"), &mut out).unwrap();
     assert_eq!(split(&out), ["self", "sub", "up"]);
     out.clear();
-    d.find0(b("/abs"), &mut out).unwrap();
+    d.find0(b("/abs/"), &mut out).unwrap();
     assert_eq!(split(&out), ["Case", "Case/File", "passwd"]);
+    out.clear();
+    d.find0(b("/etc"), &mut out).unwrap();
+    assert_eq!(split(&out), ["/Case", "/Case/File", "/passwd"]);
+    out.clear();
+    d.find0(b("/abs"), &mut out).unwrap();
+    assert_eq!(out, b"");
     out.clear();
     d.find0(b("/"), &mut out).unwrap();
     assert_eq!(
