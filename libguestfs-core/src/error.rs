@@ -81,7 +81,11 @@ impl Error {
     /// A failed system call on the caller's side. `doing` names the file.
     pub fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
         let errno = source.raw_os_error().map(Errno::from_raw);
-        Error { kind: ErrorKind::Io, message: doing.into(), errno, source: Some(Box::new(source)) }
+        let source: Box<dyn std::error::Error + Send + Sync> = match errno {
+            Some(errno) => Box::new(SystemError(errno)),
+            None => Box::new(source),
+        };
+        Error { kind: ErrorKind::Io, message: doing.into(), errno, source: Some(source) }
     }
 
     /// The same error with `prefix: ` before its message: what the daemon said, under the name of the call.
@@ -106,6 +110,18 @@ impl Error {
         self.kind
     }
 }
+
+/// An errno in the words that users know: those of the C library, without a number.
+#[derive(Debug)]
+struct SystemError(Errno);
+
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.desc())
+    }
+}
+
+impl std::error::Error for SystemError {}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 //! cancellations with their races. Where a side could do something wrong in silence, the other one is played by hand,
 //! byte for byte.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

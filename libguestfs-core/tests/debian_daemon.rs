@@ -4,6 +4,8 @@
 //!
 //! Needs root, and the program at `target/debian/guestfsd` (tests/scripts/debian-guestfsd fetches it).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -10,6 +10,8 @@
 //! UPDATE_ERRORS=1 cargo test -p guestfs-tests --test golden_tools
 //! ```
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "documentation",
         variable: Some(("RUSTDOCFLAGS", "-D warnings")),
-        arguments: &["doc", "--workspace", "--no-deps"],
+        arguments: &["doc", "--workspace", "--no-deps", "--document-private-items"],
     },
     Step { name: "tests", variable: None, arguments: &["test", "--workspace", "--no-fail-fast"] },
     Step {

@@ -69,7 +69,7 @@ fn read_only() -> AddDriveOpts {
 }
 
 fn with(settings: &[&str]) -> Guestfs {
-    let backend_settings = settings.iter().map(|s| s.to_string()).collect();
+    let backend_settings = settings.iter().map(ToString::to_string).collect();
     Guestfs::with_settings(Settings { backend_settings, ..Settings::default() })
 }
 

@@ -11,7 +11,6 @@ pub struct Error {
     bad_options: bool,
     what: String,
     hint: Option<String>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -22,7 +21,7 @@ impl Error {
 
     /// A failure. `what` has no final stop.
     pub fn new(what: impl Into<String>) -> Self {
-        Error { bad_options: false, what: what.into(), hint: None, source: None }
+        Error { bad_options: false, what: what.into(), hint: None }
     }
 
     /// A command line that makes no sense.
@@ -30,9 +29,9 @@ impl Error {
         Error { bad_options: true, ..Error::new(what) }
     }
 
-    /// A failure of what lies below, under the name of what was being done or worked on.
-    pub fn because(what: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Error { source: Some(Box::new(source)), ..Error::new(what) }
+    /// A failed system call, under the name of what was being done or worked on.
+    pub fn because(what: impl Into<String>, source: std::io::Error) -> Self {
+        libguestfs_core::Error::io(what, source).into()
     }
 
     /// The same error with advice, printed on its own line.
@@ -47,17 +46,10 @@ impl Error {
         if self.bad_options { Self::BAD_OPTIONS } else { Self::FAILURE }
     }
 
-    /// What the user sees: `tool: what: cause: cause`, and a line of advice. Control characters, which may come from
+    /// What the user sees: `tool: what: cause`, and a line of advice. Control characters, which may come from
     /// the guest, are shown escaped so that they do nothing to a terminal.
     pub fn message(&self, tool: &str) -> String {
-        let mut text = format!("{tool}: {}", printable(&self.what));
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&printable(&error.to_string()));
-            cause = error.source();
-        }
-        text.push('\n');
+        let mut text = format!("{tool}: {}\n", printable(&self.what));
         if let Some(hint) = &self.hint {
             text.push_str(&format!("hint: {}\n", printable(hint)));
         }
@@ -71,14 +63,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.source {
-            Some(source) => Some(source.as_ref()),
-            None => None,
-        }
-    }
-}
+impl std::error::Error for Error {}
 
 impl From<libguestfs_core::Error> for Error {
     /// The core's errors say by themselves what was being done; their causes stay below.
@@ -109,7 +94,7 @@ mod tests {
         let error = Error::because("disk.img", io).hint("is it the right directory?");
         assert_eq!(
             error.message("virt-x"),
-            "virt-x: disk.img: No such file or directory (os error 2)\nhint: is it the right directory?\n"
+            "virt-x: disk.img: No such file or directory\nhint: is it the right directory?\n"
         );
         assert_eq!(error.status(), 1);
         assert_eq!(Error::bad_options("no").status(), 2);
