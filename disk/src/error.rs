@@ -59,6 +59,14 @@ impl Error {
         Error { kind: self.kind, what: doing.into(), source: Some(Box::new(self)) }
     }
 
+    /// The same error seen from above a source: damage within the source's own format (an image's tables, say) is a
+    /// failed read there, never damage of what the source holds. Other kinds stay.
+    #[must_use]
+    pub fn unreadable(self, doing: impl Into<Cow<'static, str>>) -> Self {
+        let kind = if self.kind == ErrorKind::Corrupt { ErrorKind::Io } else { self.kind };
+        Error { kind, ..self.context(doing) }
+    }
+
     /// What a caller acts on.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::bytes::{Fields, index};
 use crate::crc::crc32;
-use crate::{Context, Error, ReadAt, Result};
+use crate::{Context, Error, ErrorKind, ReadAt, Result};
 
 /// First bytes of a header.
 const SIGNATURE: &[u8] = b"EFI PART";
@@ -44,12 +44,17 @@ pub(super) fn read<S: ReadAt + ?Sized>(disk: &Disk<'_, S>, first: &[u8]) -> Resu
     }
     let primary_error = match Header::read(disk, PRIMARY_HEADER).and_then(|header| table(disk, &header)) {
         Ok(table) => return Ok(Some(table)),
+        // What cannot be read may be right: the backup could be older.
+        Err(error) if error.kind() == ErrorKind::Io => return Err(error.context("GPT")),
         Err(error) => error,
     };
     let last = disk.sectors().saturating_sub(1);
     let backup = Header::read(disk, last).and_then(|header| table(disk, &header));
     match backup {
         Ok(table) => Ok(Some(Table { from_backup: true, ..table })),
+        Err(error) if error.kind() == ErrorKind::Io => {
+            Err(error.context("GPT: the backup of a damaged primary"))
+        }
         Err(_) => Err(primary_error).context(|| "GPT: primary and backup are damaged".to_owned()),
     }
 }

@@ -186,8 +186,7 @@ fn no_other_table<S: ReadAt + ?Sized>(disk: &Disk<'_, S>, first: &[u8]) -> Resul
     if first.starts_with(apple_driver) {
         // The second field is the size of a block, whose multiple 1 is where the map starts.
         let block = u64::from(first.be16(2)?);
-        let mut magic = [0; 2];
-        if disk.source.read_at(block, &mut magic).is_ok() && magic == *apple_map {
+        if disk.read(block, apple_map.len())?.is_some_and(|magic| magic == apple_map) {
             return Err(Error::unsupported("Apple partition map"));
         }
     }

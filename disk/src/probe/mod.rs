@@ -149,7 +149,8 @@ const TINY: u64 = 1440 * 1024;
 /// What `source` holds; `None` if nothing is recognised or the marks of several things are there.
 ///
 /// # Errors
-/// `Unsupported` for kinds that are recognised and no more; `Io`. A damaged superblock is no superblock.
+/// `Unsupported` for kinds that are recognised and no more. A failed read is given as it is: what cannot be read may
+/// hold anything. A damaged superblock is no superblock.
 pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
     let mut reader = Reader::new(source);
     let tiny = reader.len() <= TINY;
@@ -160,15 +161,7 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
         if tiny && prober.usage == Usage::Raid {
             continue;
         }
-        let details = match prober.probe(&mut reader) {
-            Ok(Some(details)) => details,
-            Ok(None) => continue,
-            Err(error) => match error.kind() {
-                ErrorKind::Io => return Err(error),
-                ErrorKind::Unsupported => return Err(unsupported(prober.kind)),
-                _ => continue,
-            },
-        };
+        let Some(details) = ask(prober, &mut reader)? else { continue };
         others |= first.is_some();
         all_tolerant &= prober.tolerant;
         first.get_or_insert(Probe {
@@ -187,18 +180,26 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
     }
     if first.is_none() {
         for prober in refused::WEAK {
-            match prober.probe(&mut reader) {
-                Err(error) if error.kind() == ErrorKind::Io => return Err(error),
-                Err(_) => return Err(unsupported(prober.kind)),
-                Ok(_) => {}
-            }
+            ask(prober, &mut reader)?;
         }
     }
     Ok(first.filter(|_| !others || all_tolerant))
 }
 
-fn unsupported(kind: &str) -> Error {
-    Error::unsupported(format!("label and UUID of {kind}"))
+/// What `prober` finds. A damaged superblock is no superblock; a failed read is an error, whatever the prober made of
+/// it.
+fn ask(prober: &Prober, reader: &mut Reader<'_>) -> Result<Option<Details>> {
+    let answer = prober.probe(reader);
+    if let Some(failure) = reader.failure.take() {
+        return Err(failure);
+    }
+    match answer {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            Err(Error::unsupported(format!("label and UUID of {}", prober.kind)))
+        }
+        Err(_) => Ok(None),
+        Ok(details) => Ok(details),
+    }
 }
 
 /// Bytes read at a time and kept.
@@ -211,11 +212,13 @@ const MAX_PAGES: usize = 256;
 struct Reader<'s> {
     source: &'s dyn ReadAt,
     pages: BTreeMap<u64, Vec<u8>>,
+    /// Why the source could not be read, if so.
+    failure: Option<Error>,
 }
 
 impl<'s> Reader<'s> {
     fn new(source: &'s dyn ReadAt) -> Self {
-        Reader { source, pages: BTreeMap::new() }
+        Reader { source, pages: BTreeMap::new(), failure: None }
     }
 
     fn len(&self) -> u64 {
@@ -232,7 +235,10 @@ impl<'s> Reader<'s> {
             Entry::Vacant(space) => {
                 let len = self.source.len().saturating_sub(start).min(PAGE);
                 let mut page = vec![0; usize::try_from(len).unwrap_or_default()];
-                self.source.read_at(start, &mut page)?;
+                if let Err(error) = self.source.read_at(start, &mut page) {
+                    self.failure = Some(error.unreadable(format!("reading byte {start}")));
+                    return Err(Error::new(ErrorKind::Io, "see the reader's failure"));
+                }
                 Ok(space.insert(page))
             }
         }

@@ -265,6 +265,22 @@ impl ReadAt for Qcow2 {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         check_range(self.size, offset, buf.len())?;
+        self.read(offset, buf).map_err(|error| unreadable(error, offset))
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        self.find_data(offset).map_err(|error| unreadable(error, offset))
+    }
+}
+
+/// What a damaged image is to who reads the disk: not damage of what the disk holds.
+fn unreadable(error: Error, offset: u64) -> Error {
+    error.unreadable(format!("the qcow2 image cannot be read at byte {offset} of the disk"))
+}
+
+impl Qcow2 {
+    /// Fills `buf` from byte `offset` of the disk on, which is known to lie within it.
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let mut offset = offset;
         let mut rest = buf;
         while !rest.is_empty() {
@@ -291,7 +307,8 @@ impl ReadAt for Qcow2 {
         Ok(())
     }
 
-    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+    /// See [`ReadAt::next_data`].
+    fn find_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
         let mut ahead = None;
         let mut found: Option<Range<u64>> = None;
         let mut at = offset;
