@@ -49,6 +49,11 @@ fn devices(names: &[&str]) -> Vec<(BString, Arc<dyn ReadAt>)> {
     named.map(|(device, disk)| (BString::from(*device), Arc::new(MemSource::new(image(disk))) as _)).collect()
 }
 
+/// Images beside those of [`DISKS`].
+fn named(names: &[&str]) -> Vec<(BString, Arc<dyn ReadAt>)> {
+    names.iter().map(|name| (BString::from(*name), Arc::new(MemSource::new(image(name))) as _)).collect()
+}
+
 fn scan(names: &[&str]) -> Volumes {
     lvm2::scan(&devices(names)).unwrap()
 }
@@ -408,9 +413,59 @@ fn metadata_that_runs_over_the_end_of_its_area_is_read() {
     assert!(volumes.problems.is_empty(), "{:?}", volumes.problems);
     let group = &volumes.groups[0];
     assert_eq!(group.seqno, 22);
+    assert_eq!((volumes.physical_volumes[0].metadata_free, group.metadata_free), (13_824, 13_824));
     let mut tags: Vec<String> = (1..=20).map(|n| format!("tag{n}")).collect();
     tags.sort();
     let lv = volumes.logical_volume(b"wrapped", b"data").unwrap();
     assert_eq!(lv.tags, tags.join(","));
     assert_eq!(lv.open().unwrap().len(), 196_608);
+}
+
+/// What lvm says is free in the second area (bytes).
+const IGNORED2_FREE: u64 = 30_720;
+
+/// Made by `data/lvm/make-areas.sh`, which shows these numbers.
+#[test]
+fn metadata_areas_out_of_use_do_not_count() {
+    let volumes = lvm2::scan(&named(&["ignored1", "ignored2"])).unwrap();
+    assert!(volumes.problems.is_empty(), "{:?}", volumes.problems);
+    let areas = volumes.physical_volumes.iter().map(|pv| (pv.metadata_areas, pv.metadata_free));
+    assert_eq!(areas.collect::<Vec<_>>(), [(1, 0), (1, IGNORED2_FREE)]);
+    assert_eq!((volumes.groups[0].metadata_areas, volumes.groups[0].metadata_free), (2, IGNORED2_FREE));
+}
+
+#[test]
+fn a_group_of_another_host_is_hidden_with_its_volumes() {
+    let volumes = lvm2::scan(&named(&["foreign", "ignored1", "ignored2"])).unwrap();
+    assert_eq!(volumes.problems[0].to_string(), "volume group foreign belongs to the host another-host");
+    assert_eq!(volumes.groups.iter().map(|group| &group.name).collect::<Vec<_>>(), ["ignored"]);
+    assert_eq!(volumes.physical_volumes.len(), 2);
+}
+
+/// What cannot be read may be the newest metadata: it is not passed over, as damage would be.
+#[test]
+fn a_device_that_cannot_be_read_fails_the_scan() {
+    #[derive(Debug)]
+    struct Bad(Vec<u8>, u64);
+    impl ReadAt for Bad {
+        fn len(&self) -> u64 {
+            self.0.len() as u64
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> disk::Result<()> {
+            let end = offset + buf.len() as u64;
+            if (offset..end).contains(&self.1) {
+                return Err(disk::Error::io("bad byte", std::io::Error::other("test")));
+            }
+            buf.copy_from_slice(&self.0[offset as usize..end as usize]);
+            Ok(())
+        }
+    }
+    let field = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let bytes = image("wrapped");
+    // A label, the header of the metadata area, the text.
+    for bad in [0, 512, 4096, 4096 + field(&bytes, 4096 + 40)] {
+        let device: Arc<dyn ReadAt> = Arc::new(Bad(bytes.clone(), bad));
+        let error = lvm2::scan(&[("/dev/sda".into(), device)]).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Io, "/dev/sda".to_owned()), "byte {bad}");
+    }
 }

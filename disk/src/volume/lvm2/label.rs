@@ -10,7 +10,7 @@
 
 use crate::bytes::{Fields, index};
 use crate::crc::crc32;
-use crate::{Error, ReadAt, Result};
+use crate::{Error, ErrorKind, ReadAt, Result};
 
 use super::Uuid;
 
@@ -54,8 +54,18 @@ pub(super) struct Label {
 pub(super) struct Area {
     /// Bytes.
     pub(super) size: u64,
-    /// The committed text; `None` if there never was one, or if the area is out of use on purpose.
-    pub(super) text: Result<Option<Vec<u8>>>,
+    /// The committed text, or what is wrong with it.
+    pub(super) text: Result<Text>,
+}
+
+/// What a sound metadata area holds.
+#[derive(Debug)]
+pub(super) enum Text {
+    Committed(Vec<u8>),
+    /// There never was one.
+    Unused,
+    /// The area is out of use on purpose.
+    Ignored,
 }
 
 impl Label {
@@ -90,8 +100,8 @@ impl Label {
             data_start: data.first().map_or(0, |&(start, _)| start),
             areas: areas
                 .into_iter()
-                .map(|(start, size)| Area { size, text: read_area(device, start, size) })
-                .collect(),
+                .map(|(start, size)| Area::read(device, start, size))
+                .collect::<Result<_>>()?,
         })
     }
 }
@@ -110,7 +120,7 @@ fn locations(header: &[u8], at: &mut usize) -> Result<Vec<(u64, u64)>> {
     }
 }
 
-fn read_area(device: &dyn ReadAt, start: u64, size: u64) -> Result<Option<Vec<u8>>> {
+fn read_text(device: &dyn ReadAt, start: u64, size: u64) -> Result<Text> {
     let mut header = [0; 512];
     device.read_at(start, &mut header)?;
     let valid = header.slice(AREA_MAGIC.0, AREA_MAGIC.1.len())? == AREA_MAGIC.1
@@ -124,8 +134,11 @@ fn read_area(device: &dyn ReadAt, start: u64, size: u64) -> Result<Option<Vec<u8
     // The first of four locations is that of the committed text; the second is for one not yet committed.
     let (text_at, text_len) = (header.le64(40)?, header.le64(48)?);
     let (crc, flags) = (header.le32(56)?, header.le32(60)?);
-    if text_at == 0 || flags & LOCATION_IGNORED != 0 {
-        return Ok(None);
+    if flags & LOCATION_IGNORED != 0 {
+        return Ok(Text::Ignored);
+    }
+    if text_at == 0 {
+        return Ok(Text::Unused);
     }
 
     let ring = size.saturating_sub(AREA_HEADER_LEN);
@@ -152,16 +165,32 @@ fn read_area(device: &dyn ReadAt, start: u64, size: u64) -> Result<Option<Vec<u8
     if crc32(CRC_START, &text) != crc {
         return Err(Error::corrupt(format!("LVM2 metadata at byte {start} has a wrong checksum")));
     }
-    Ok(Some(text))
+    Ok(Text::Committed(text))
 }
 
 impl Area {
-    /// Bytes free for more text, as `pv_mda_free` gives it: the area must hold an old and a new text at a time.
-    pub(super) fn free(&self) -> u64 {
-        let text = self.text.as_ref().ok().and_then(Option::as_ref).map_or(0, Vec::len);
-        let used = u64::try_from(text).unwrap_or(u64::MAX).next_multiple_of(SECTOR);
-        let ring = self.size.saturating_sub(AREA_HEADER_LEN);
-        let free = ring.saturating_sub(used.saturating_mul(2)).checked_div(2).unwrap_or(0);
-        free.saturating_sub(free.checked_rem(SECTOR).unwrap_or(0))
+    /// The area of `size` bytes from byte `start` on. Damage is noted; what cannot be read or is not understood could
+    /// be the newest metadata of its group, so that is an error.
+    fn read(device: &dyn ReadAt, start: u64, size: u64) -> Result<Area> {
+        let text = read_text(device, start, size);
+        match text {
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            text => Ok(Area { size, text }),
+        }
+    }
+
+    /// Bytes free for more text, as `pv_mda_free` gives it; `None` for an area out of use, which does not count.
+    ///
+    /// A text may take half of the ring less a sector, as each starts at a sector; what a text leaves of that is given
+    /// in whole sectors.
+    pub(super) fn free(&self) -> Option<u64> {
+        let used = match &self.text {
+            Ok(Text::Committed(text)) => u64::try_from(text.len()).unwrap_or(u64::MAX),
+            Ok(Text::Ignored) => return None,
+            Ok(Text::Unused) | Err(_) => 0,
+        };
+        let half = self.size.saturating_sub(AREA_HEADER_LEN).checked_div(2)?.saturating_sub(SECTOR);
+        let free = half.saturating_sub(used);
+        Some(free.saturating_sub(free.checked_rem(SECTOR)?))
     }
 }

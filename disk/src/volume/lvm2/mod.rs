@@ -131,7 +131,9 @@ struct Group {
 /// Looks for physical volumes on `devices` (name and content), and puts together what they form.
 ///
 /// # Errors
-/// `Io` if a device cannot be read. Damaged structures are no error: see [`Volumes::problems`].
+/// `Io` if a device cannot be read, `Unsupported` if metadata may be right and is not understood. Damaged structures
+/// are no error: see [`Volumes::problems`]. Groups that name a host as their owner are left out, with their physical
+/// volumes, as LVM2 on a host without a name (libguestfs's appliance) leaves them out.
 pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
     let mut problems = Vec::new();
     let mut found: Vec<Found<'_>> = Vec::new();
@@ -140,7 +142,7 @@ pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
         let label = match Label::read(source) {
             Ok(Some(label)) => label,
             Ok(None) => continue,
-            Err(error) if error.kind() == ErrorKind::Io => return Err(error.context(format!("{name}"))),
+            Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error.context(format!("{name}"))),
             Err(error) => {
                 problems.push(error.context(format!("{name}: damaged LVM2 physical volume")));
                 continue;
@@ -160,7 +162,17 @@ pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
 
     let groups = newest_metadata(&found, &mut problems);
     let mut volumes = Volumes { physical_volumes: Vec::new(), groups: Vec::new(), problems };
+    let mut hidden = Vec::new();
     for group in &groups {
+        let metadata = &group.metadata;
+        if !metadata.system_id.is_empty() {
+            hidden.extend(metadata.pvs.iter().map(|pv| pv.uuid));
+            volumes.problems.push(Error::unsupported(format!(
+                "volume group {} belongs to the host {}",
+                metadata.name, metadata.system_id
+            )));
+            continue;
+        }
         let same_name = groups.iter().filter(|g| g.metadata.name == group.metadata.name).count();
         let devices = Devices { found: &found, duplicates: &duplicates };
         let ambiguous = if group.contradicted {
@@ -173,7 +185,7 @@ pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
         report::add_group(&mut volumes, &group.metadata, &devices, ambiguous.as_deref());
     }
     report::number_devices(&mut volumes.groups);
-    report::add_orphans(&mut volumes, &found);
+    report::add_orphans(&mut volumes, &found, &hidden);
     Ok(volumes)
 }
 
@@ -190,7 +202,7 @@ fn newest_metadata(found: &[Found<'_>], problems: &mut Vec<Error>) -> Vec<Group>
                     continue;
                 }
             };
-            let Some(text) = text else { continue };
+            let label::Text::Committed(text) = text else { continue };
             if texts.values().any(|known| known == text) {
                 continue;
             }

@@ -58,7 +58,7 @@ pub struct VolumeGroup {
     pub size: u64,
     /// Bytes not allocated to logical volumes.
     pub free: u64,
-    /// Host that owns the group, or empty. LVM2 hides a group that another host owns.
+    /// Host that owns the group: always empty, as LVM2 hides groups that another host owns.
     pub system_id: BString,
     /// Bytes in an extent.
     pub extent_size: u64,
@@ -221,12 +221,12 @@ pub(super) fn add_group(
         group.extents = group.extents.saturating_add(pv.extents);
         group.free_extents = group.free_extents.saturating_add(pv.extents.saturating_sub(pv.allocated));
         group.metadata_areas = group.metadata_areas.saturating_add(pv.metadata_areas);
-        if pv.metadata_areas > 0 {
+        if found.is_some_and(|found| found.label.areas.iter().any(|area| area.free().is_some())) {
             group.metadata_free = group.metadata_free.min(pv.metadata_free);
         }
         all.physical_volumes.push(pv);
     }
-    if group.metadata_areas == 0 {
+    if group.metadata_free == u64::MAX {
         group.metadata_free = 0;
     }
     group.size = group.extents.saturating_mul(extent);
@@ -277,14 +277,15 @@ fn physical_volume(
 /// Number of metadata areas, and bytes free in the fullest.
 fn areas(found: &Found<'_>) -> (u64, u64) {
     let areas = &found.label.areas;
-    let free = areas.iter().map(super::label::Area::free).min().unwrap_or(0);
+    let free = areas.iter().filter_map(super::label::Area::free).min().unwrap_or(0);
     (u64::try_from(areas.len()).unwrap_or(u64::MAX), free)
 }
 
-/// Adds the physical volumes that belong to no group.
-pub(super) fn add_orphans(all: &mut Volumes, found: &[Found<'_>]) {
+/// Adds the physical volumes that belong to no group; `hidden` are those of groups that are not shown.
+pub(super) fn add_orphans(all: &mut Volumes, found: &[Found<'_>], hidden: &[Uuid]) {
     for pv in found {
-        if all.physical_volumes.iter().any(|known| known.uuid == pv.label.uuid) {
+        let uuid = pv.label.uuid;
+        if hidden.contains(&uuid) || all.physical_volumes.iter().any(|known| known.uuid == uuid) {
             continue;
         }
         let (metadata_areas, metadata_free) = areas(pv);
@@ -386,7 +387,6 @@ fn logical_volume(
         || partial
         || lv.flags.has("NOAUTOACTIVATE")
         || ["NOAUTOACTIVATE", "EXPORTED"].iter().any(|flag| metadata.flags.has(flag))
-        || !metadata.system_id.is_empty()
         || !metadata.lock_type.is_empty() && metadata.lock_type != "none";
     let active = visible && !inactive;
 
