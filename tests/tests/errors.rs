@@ -54,6 +54,20 @@ fn what_is_not_a_guest_is_said_plainly() -> Result<()> {
 }
 
 #[test]
+fn what_a_cut_image_lacks_is_said_with_device_and_image() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    for (name, device) in [("debian-mini.qcow2", "/dev/debian-vg/"), ("golden/guest.qcow2", "/dev/sda")] {
+        let image = scratch.path().join("cut.qcow2");
+        let bytes = fs::read(data(name))?;
+        fs::write(&image, &bytes[..bytes.len() * 6 / 10])?;
+        let words = [device, "cut.qcow2: the qcow2 image cannot be read at byte", "past the end of the file"];
+        fails("virt-cat", &image, &["/etc/hostname"], 1, &words)?;
+        fails("virt-ls", &image, &["/"], 1, &words)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn of_several_systems_one_has_to_be_chosen() -> Result<()> {
     let image = data("two-roots.qcow2");
     let words = ["several operating systems", "/dev/sda1", "/dev/sda2", "-m"];

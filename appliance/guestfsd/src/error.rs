@@ -63,10 +63,13 @@ impl Failure {
             Failure::Disk { device, error } => {
                 let errno = Failure::disk_errno(&error);
                 let why = chain(&error);
+                let place = place.to_string();
+                // Some places are devices.
+                let place = if device == place { place } else { format!("{place}: {device}") };
                 if error.kind() == ErrorKind::Unsupported {
-                    Error::needs_appliance(format_args!("{place}: {device}: {why}"))
+                    Error::needs_appliance(format_args!("{place}: {why}"))
                 } else {
-                    Error::daemon(errno, format!("{place}: {device}: {why}"))
+                    Error::daemon(errno, format!("{place}: {why}"))
                 }
             }
         }

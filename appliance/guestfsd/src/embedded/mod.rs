@@ -120,8 +120,11 @@ fn open_drive(
 ) -> Result<Drive> {
     let source = match descriptor {
         None => Arc::new(source::Zeros(message.null_size)) as Arc<dyn ReadAt>,
-        Some(fd) => open_image(control, index, &message, fd)
-            .map_err(|e| Error::launch(format!("{}: {}", message.file_name, chain(&e))))?,
+        Some(fd) => {
+            let inner = open_image(control, index, &message, fd)
+                .map_err(|e| Error::launch(format!("{}: {}", message.file_name, chain(&e))))?;
+            Arc::new(source::Named { inner, image: message.file_name.to_string() })
+        }
     };
     log::debug(format_args!("guestfsd: drive {index}: {}: {} bytes", message.file_name, source.len()));
     let source: Arc<dyn ReadAt> = match message.sector_size {

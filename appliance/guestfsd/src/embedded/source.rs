@@ -10,6 +10,31 @@ use disk::{Error, ErrorKind, ReadAt, Result};
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
+/// A disk whose failed reads name the image that it is read from.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) inner: Arc<dyn ReadAt>,
+    pub(super) image: String,
+}
+
+impl ReadAt for Named {
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.inner.read_at(offset, buf).map_err(|error| error.context(self.image.clone()))
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        self.inner.next_data(offset).map_err(|error| error.context(self.image.clone()))
+    }
+
+    fn sector_size(&self) -> u32 {
+        self.inner.sector_size()
+    }
+}
+
 /// A file, read with `pread`. Its size is taken once: a running guest's image may grow, but not under a reader.
 #[derive(Debug)]
 pub(super) struct FileSource {
