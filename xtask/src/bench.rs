@@ -140,9 +140,18 @@ fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
     println!("\n{title}");
     let mut ours: Option<Measured> = None;
     for row in rows {
-        let Some(measured) = measure(row, runs)? else {
-            println!("  {:34} not installed", row.name);
-            continue;
+        let measured = match measure(row, runs) {
+            Ok(Some(measured)) => measured,
+            Ok(None) => {
+                println!("  {:34} not installed", row.name);
+                continue;
+            }
+            // A failure of ours ends it; another program's is a result.
+            Err(error) if ours.is_none() => return Err(error),
+            Err(error) => {
+                println!("  {:34} failed: {error}", row.name);
+                continue;
+            }
         };
         let ratio = ours.map_or(String::new(), |ours| {
             format!("  {:8.2}x our time", measured.time.as_secs_f64() / ours.time.as_secs_f64())
