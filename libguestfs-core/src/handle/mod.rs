@@ -278,7 +278,7 @@ impl Guestfs {
             return;
         }
         if !self.events.fire(&Event::Appliance(log.as_bstr())) {
-            let _ = std::io::stderr().write_all(&log);
+            let _ = std::io::stderr().write_all(harmless(&log).as_bytes());
         }
     }
 
@@ -386,6 +386,12 @@ impl Drop for Guestfs {
     }
 }
 
+/// A log for a terminal: names of the guest in it can hold control sequences.
+fn harmless(log: &[u8]) -> String {
+    let text = log.to_str_lossy();
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
 /// The default for messages without a callback, as guestfs(3) has it: standard error.
 fn say(text: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -402,5 +408,15 @@ impl Hooks for HandleHooks<'_> {
 
     fn cancelled(&self) -> bool {
         self.handle.cancel.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_does_nothing_to_a_terminal() {
+        assert_eq!(harmless(b"a\x1b[2J\nb\xff\r"), "a\u{fffd}[2J\nb\u{fffd}\u{fffd}");
     }
 }

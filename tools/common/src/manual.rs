@@ -57,8 +57,11 @@ How the disks are read. \"embedded\", also the default (\"auto\"), reads them in
 no privileges, no files, no network. \"unix:PATH\" talks to a daemon that runs already.
 
 = LIBGUESTFS_BACKEND_SETTINGS
-Settings of the backend, with colons between. \"no_sandbox\" runs the child process without its locks, for systems \
-that lack them.
+Settings of the backend, with colons between. \"backing_dir=DIR\" allows images to name backing files below DIR; \
+without it they must lie below the directory of the image itself. \"snapshot=NAME\" reads an internal snapshot of \
+qcow2 images, by name or ID. \"memory_limit=MIB\" and \"cpu_limit=SECONDS\" change what the child process may use (512 MiB \
+of address space, 4 hours). \"no_sandbox\" runs the child process without its locks, for systems that lack them: for \
+images that you trust only.
 
 = LIBGUESTFS_DEBUG, LIBGUESTFS_TRACE
 1 does what -v and -x do.",
