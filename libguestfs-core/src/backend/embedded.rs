@@ -18,7 +18,7 @@ use bstr::{BString, ByteSlice};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 
 use super::control::{DriveMessage, FromDaemon, OpenedFile, RelatedRequest, ToDaemon, receive, send};
 use super::policy::ImageFiles;
@@ -35,6 +35,8 @@ pub const DAEMON_ARGUMENT: &str = "--embedded-guestfsd";
 const MEMORY_LIMIT: u64 = 512 << 20;
 /// CPU time of a daemon in seconds, unless set with `cpu_limit=SECONDS`: enough to read some 10 TB.
 const CPU_LIMIT: u64 = 4 * 3600;
+/// Wished size of the daemon's send buffer in bytes.
+const SEND_BUFFER: usize = 1 << 20;
 /// How long a daemon may take to end after its stream was closed.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -96,6 +98,9 @@ impl Backend for Embedded {
         };
 
         let (stream, daemon_stream) = pair(SockType::Stream)?;
+        // Room for several of the daemon's writes, so that reading an image and taking its bytes overlap. The kernel
+        // gives what its limit (net.core.wmem_max) allows.
+        let _ = setsockopt(&daemon_stream, sockopt::SndBuf, &SEND_BUFFER);
         let (control, daemon_control) = pair(SockType::SeqPacket)?;
         let broken = |e| Error::io("making a pipe", e);
         let (log, daemon_log) = std::io::pipe().map_err(broken)?;
