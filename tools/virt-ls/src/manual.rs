@@ -31,7 +31,7 @@ The names in the directory, one a line, hidden ones included, sorted by their by
 What \"ls -la\" shows. Meant for people; the form may change with the guest's content.
 
 = -R
-The paths of all that is below the directory, one a line, in no particular order.
+The paths of all that is below the directory, one a line, sorted by their bytes.
 
 = -lR
 One record for the directory itself and for each entry below it; see RECORDS. Names are sorted in each directory, and a \

@@ -99,7 +99,12 @@ fn list_text(
             let text = handle.ll(directory).map_err(failed)?;
             session.out.write_all(&text).map_err(broken)?;
         }
-        Mode::Recursive => handle.find0(directory, &mut Lines(&mut session.out)).map_err(failed)?,
+        Mode::Recursive => {
+            for path in handle.find(directory).map_err(failed)? {
+                session.out.write_all(&path).map_err(broken)?;
+                session.out.write_all(b"\n").map_err(broken)?;
+            }
+        }
         Mode::Records => {
             let mut line = Vec::new();
             let write = |entry: &Entry<'_>, out: &mut Output| {
@@ -129,15 +134,11 @@ fn list_json(
             })
         }),
         Mode::Recursive => {
-            let mut paths = Vec::new();
-            let found = handle.find0(directory, &mut paths).map_err(|e| about_path(handle, directory, e));
-            let mut paths =
-                paths.split(|&b| b == 0).map(|p| p.trim_start_with(|c| c == '/')).filter(|p| !p.is_empty());
-            found.and_then(|()| {
-                paths.try_for_each(|path| {
-                    document
-                        .entry(&Name { key: "path", name: path.as_bstr() }, &mut session.out)
-                        .map_err(broken)
+            let found = handle.find(directory).map_err(|e| about_path(handle, directory, e));
+            found.and_then(|paths| {
+                paths.iter().try_for_each(|path| {
+                    let path = path.trim_start_with(|c| c == '/').as_bstr();
+                    document.entry(&Name { key: "path", name: path }, &mut session.out).map_err(broken)
                 })
             })
         }
@@ -177,24 +178,6 @@ impl<W: FnMut(&Entry<'_>, &mut Output) -> io::Result<()>> Visitor for Lister<'_,
 
     fn failed(&mut self, error: &Error) {
         self.session.fail(error);
-    }
-}
-
-/// Writes names that end in NUL as lines.
-struct Lines<'a>(&'a mut Output);
-
-impl Write for Lines<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = bytes.to_vec();
-        for byte in lines.iter_mut().filter(|byte| **byte == 0) {
-            *byte = b'\n';
-        }
-        self.0.write_all(&lines)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 
