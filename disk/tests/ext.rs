@@ -8,6 +8,7 @@ mod kernel;
 #[path = "support/listing.rs"]
 mod listing;
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use disk::ErrorKind;
@@ -49,6 +50,12 @@ impl Case {
         for command in commands {
             run("debugfs", &["-w", "-R", command, self.path()]);
         }
+    }
+
+    /// What debugfs shows of the index of `directory`.
+    fn htree(&self, directory: &str) -> String {
+        let command = format!("htree_dump {directory}");
+        run("env", &["DEBUGFS_PAGER=__none__", "debugfs", "-R", &command, self.path()])
     }
 
     fn open(&self) -> disk::Result<std::sync::Arc<dyn Filesystem>> {
@@ -134,18 +141,115 @@ feature_sets! {
     reserved_for_root: 100, 600, "-t ext4 -m 20";
 }
 
+/// Flags of the superblock: directory hashes take characters as signed or unsigned.
+const SIGNED: &str = "1";
+const UNSIGNED: &str = "2";
+
+/// A superblock that does not say it is of old: Linux before 6.2 took them as signed on x86.
 #[test]
 fn directory_hashes() {
     for algorithm in ["legacy", "half_md4", "tea"] {
-        // Flags of the superblock: characters are signed, unsigned, or (an old filesystem) not known to be either.
-        for sign in ["1", "2", "0"] {
+        for sign in [SIGNED, UNSIGNED] {
             let case = Case::new(64, "-t ext4 -b 1024 -N 8000");
             case.tool("tune2fs", &["-E", &format!("hash_alg={algorithm}")]);
             case.debugfs(&[&format!("set_super_value flags {sign}")]);
             fill(&case.mount().0, 2000);
             case.debugfs(&[&format!("set_super_value flags {sign}")]);
-            case.compare();
+            let listing = case.compare();
+            if sign == SIGNED {
+                case.debugfs(&["set_super_value flags 0"]);
+                assert_eq!(listing::of_filesystem(&*case.open().unwrap()).unwrap(), listing);
+            }
         }
+    }
+}
+
+/// Names of 250 characters that end in these have the same hash in characters without sign and with a seed of 0x11 16
+/// times: the whole hash of the legacy algorithm, the larger half of that of half MD4. Found by trying.
+const SAME_HASH: [(&str, &str); 2] = [
+    ("legacy", "01037608 0171a1dc 0428fc4e 04f64ade 0e3a4a02 1bee0ce2 2b0b84d9 3953633b"),
+    ("half_md4", "016bec6c 05aca9b2 08a046f7 0a047524 1dc1fe1f 2a7859b4 2cf6f0d8"),
+];
+
+/// Blocks of 1 KiB have three such names each: the others go on in further blocks.
+#[test]
+fn names_of_one_hash() {
+    for (algorithm, endings) in SAME_HASH {
+        let seed = "11111111-1111-1111-1111-111111111111";
+        let case = Case::new(64, &format!("-t ext4 -b 1024 -E hash_seed={seed}"));
+        case.tool("tune2fs", &["-E", &format!("hash_alg={algorithm}")]);
+        case.debugfs(&[&format!("set_super_value flags {UNSIGNED}")]);
+        let script = format!(
+            "import os, sys\nos.chdir(sys.argv[1])\nopen('f', 'w').close()\nends = '{endings}'.split()\n\
+            for many in 0, 3, 100, 1000:\n  for order in ends, ends[::-1]:\n    d = '%d_%s' % (many, order[0])\n\
+            \x20   os.mkdir(d)\n    for i in range(many): os.link('f', d + '/%0250d' % i)\n\
+            \x20   for end in order: os.link('f', d + '/' + 'n' * 242 + end)\n\
+            \x20   os.mkdir('few_' + d)\n    for end in order[:3]: os.link('f', 'few_' + d + '/' + 'n' * 242 + end)"
+        );
+        python(&script, &case.mount().0);
+        let first = endings.split(' ').next().unwrap();
+        let dump = case.htree(&format!("0_{first}"));
+        assert_eq!(dump.matches("(**)").count(), 2, "{dump}");
+        case.compare();
+    }
+}
+
+/// Directories from nothing to many blocks, some of whose names went away again.
+#[test]
+fn directories_of_every_size() {
+    let script = "
+import os, sys
+os.chdir(sys.argv[1])
+open('f', 'w').close()
+for many in 0, 1, 2, 3, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560:
+    d = 'd%d' % many
+    os.mkdir(d)
+    for i in range(many): os.link('f', d + '/name %d' % (i * i))
+    os.mkdir(d + '-')
+    for i in range(many): os.link('f', d + '-/name %d' % i)
+    for i in range(0, many, 3): os.unlink(d + '-/name %d' % i)
+    for i in range(0, many, 7): os.link('f', d + '-/new %d' % i)
+";
+    for options in [
+        "-t ext2 -b 1024",
+        "-t ext2 -b 1024 -O ^dir_index",
+        "-t ext3 -b 1024",
+        "-t ext3 -b 4096 -O ^dir_index",
+        "-t ext4 -b 1024 -O inline_data",
+        "-t ext4 -b 1024 -I 1024 -O inline_data",
+        "-t ext4 -b 4096 -I 1024 -O inline_data,^dir_index",
+        "-t ext4 -b 4096",
+    ] {
+        let case = Case::new(64, options);
+        python(script, &case.mount().0);
+        case.compare();
+    }
+}
+
+/// The kernel goes through all blocks of a directory then, as they are stored.
+#[test]
+fn indexes_that_cannot_be_used() {
+    // Bytes from that of the hash version on: version, length, levels, flags; limit (124), count.
+    for change in [
+        &[7][..],
+        &[3],
+        &[1, 16],
+        &[1, 8, 2],
+        &[1, 8, 0, 1],
+        &[1, 8, 0, 0, 123],
+        &[1, 8, 0, 0, 124, 0, 0],
+        &[1, 8, 0, 0, 124, 0, 125],
+    ] {
+        let case = Case::new(16, "-t ext4 -b 1024 -O ^metadata_csum,^has_journal");
+        python(
+            "import os, sys\nos.chdir(sys.argv[1])\nos.mkdir('d')\nfor i in range(200): os.mkdir('d/%d' % i)",
+            &case.mount().0,
+        );
+        let listed = case.compare();
+        let root: u64 = case.tool("debugfs", &["-R", "bmap d 0"]).parse().unwrap();
+        let image = std::fs::File::options().write(true).open(&case.image).unwrap();
+        image.write_all_at(change, root * 1024 + 28).unwrap();
+        assert_ne!(case.compare(), listed, "{change:?}");
     }
 }
 
@@ -159,7 +263,7 @@ fn an_index_of_three_levels() {
             for i in range(60000): os.link('f', 'd/%0250d' % i)";
         python(script, &mount.0);
     }
-    let dump = run("env", &["DEBUGFS_PAGER=__none__", "debugfs", "-R", "htree_dump d", case.path()]);
+    let dump = case.htree("d");
     assert!(dump.contains("Indirect levels: 2"), "{}", dump.lines().take(20).collect::<Vec<_>>().join("\n"));
     case.compare();
 }

@@ -216,8 +216,8 @@ pub trait Filesystem: Debug + Send + Sync {
     /// `NotADirectory` if `dir` is something else; `Corrupt`, `Unsupported` or `Io` as everywhere.
     fn lookup(&self, dir: InodeId, name: &[u8]) -> Result<Option<InodeId>>;
 
-    /// Calls `each` for every name of directory `dir` but `.` and `..`, in the order in which the filesystem keeps
-    /// them, until it says `Break`.
+    /// Calls `each` for every name of directory `dir` but `.` and `..`, in the order in which Linux lists them, until
+    /// it says `Break`.
     ///
     /// # Errors
     /// As for [`lookup`](Self::lookup).

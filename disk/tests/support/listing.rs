@@ -3,7 +3,7 @@
 //!
 //! The first line has the numbers of `statvfs`. The others are sorted by path, with fields separated by tabs: path,
 //! type, permissions, inode, links, owner, group, device, size, blocks, block size, times (access, content, inode,
-//! creation), SHA-256 (of very large files: of the ranges with data) or link target, ranges with data, extended attributes in their order. Bytes that are not
+//! creation), SHA-256 (of very large files: of the ranges with data) or link target or order of names, ranges with data, extended attributes in their order. Bytes that are not
 //! printable ASCII are written as `\xNN`.
 
 use std::fmt::Write as _;
@@ -83,6 +83,21 @@ fn time(t: Timestamp) -> String {
     format!("{}.{:09}", t.seconds, t.nanoseconds)
 }
 
+/// Names in the order in which they are listed: the first ones, and a hash of all.
+fn order_of<'a>(names: impl Iterator<Item = &'a [u8]>) -> String {
+    const FIRST: usize = 12;
+    let mut hash = Sha256::new();
+    let mut first = String::new();
+    for (nr, name) in names.enumerate() {
+        hash.update(name);
+        hash.update([0]);
+        if nr < FIRST {
+            let _ = write!(first, "{} ", escape(name));
+        }
+    }
+    format!("{first}{:x}", hash.finalize())
+}
+
 fn letter(file_type: FileType) -> char {
     match file_type {
         FileType::Regular => 'f',
@@ -115,13 +130,15 @@ pub(crate) fn of_filesystem(fs: &dyn Filesystem) -> disk::Result<String> {
     while let Some((path, inode)) = todo.pop() {
         let at = |e: disk::Error| e.context(escape(&path));
         let metadata = fs.metadata(inode).map_err(at)?;
+        let mut order = String::new();
         if metadata.file_type == FileType::Directory {
-            let mut names = Vec::new();
+            let mut names = Vec::<(Vec<u8>, InodeId)>::new();
             fs.read_dir(inode, &mut |entry| {
                 names.push((entry.name.to_vec(), entry.inode));
                 ControlFlow::Continue(())
             })
             .map_err(at)?;
+            order = order_of(names.iter().map(|(name, _)| &name[..]));
             for (name, inode_of_name) in names {
                 let found = fs.lookup(inode, &name).map_err(at)?;
                 let mut missing = name.clone();
@@ -142,7 +159,7 @@ pub(crate) fn of_filesystem(fs: &dyn Filesystem) -> disk::Result<String> {
         let (content, ranges) = match metadata.file_type {
             FileType::Regular => content(fs, inode).map_err(at)?,
             FileType::Symlink => (escape(&fs.read_link(inode).map_err(at)?), String::new()),
-            _ => (String::new(), String::new()),
+            _ => (order, String::new()),
         };
         let xattrs = fs.xattrs(inode).map_err(at)?.iter().fold(String::new(), |mut text, xattr| {
             let _ = write!(text, "{}={},", escape(&xattr.name), escape(&xattr.value));
@@ -230,9 +247,12 @@ pub(crate) fn of_mount(root: &Path) -> io::Result<String> {
     while let Some((path, place)) = todo.pop() {
         let m = fs::symlink_metadata(&place)?;
         let kind = m.file_type();
+        let mut order = String::new();
         if kind.is_dir() {
-            for entry in fs::read_dir(&place)? {
-                let entry = entry?;
+            let entries = fs::read_dir(&place)?.collect::<io::Result<Vec<_>>>()?;
+            let names: Vec<_> = entries.iter().map(fs::DirEntry::file_name).collect();
+            order = order_of(names.iter().map(|name| name.as_bytes()));
+            for entry in entries {
                 let mut below = path.clone();
                 if below != b"/" {
                     below.push(b'/');
@@ -246,7 +266,7 @@ pub(crate) fn of_mount(root: &Path) -> io::Result<String> {
         } else if kind.is_symlink() {
             (escape(fs::read_link(&place)?.as_os_str().as_bytes()), String::new())
         } else {
-            (String::new(), String::new())
+            (order, String::new())
         };
         let mut xattrs = String::new();
         for name in xattr::list(&place)? {

@@ -10,6 +10,11 @@ use super::inode::Inode;
 use crate::fs::InodeId;
 use crate::{Error, Result};
 
+/// What `name` is hashed as, where that is sure: if it is ASCII.
+pub(super) fn folded(name: &[u8]) -> Option<Vec<u8>> {
+    name.is_ascii().then(|| name.to_ascii_lowercase())
+}
+
 /// Looks for `name` in `dir`. Names in such a directory differ in more than case, so that an exact match is the one.
 pub(super) fn find(ext: &Ext, dir: &Inode, name: &[u8]) -> Result<Option<InodeId>> {
     let mut exact = None;

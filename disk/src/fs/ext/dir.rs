@@ -25,8 +25,15 @@ pub(super) const MAX_NAME: usize = 255;
 const TAIL: usize = 12;
 /// The "file type" of that entry.
 const TAIL_TYPE: u8 = 0xDE;
+/// The file type of a directory.
+pub(super) const DIRECTORY: u8 = 2;
 /// The only block size whose entries can be longer than 16 bits say.
 const HUGE_BLOCK: usize = 64 << 10;
+/// Most blocks of a directory that are gone through: 1 GiB of the smallest, 20 million names of 40 bytes. A hostile block
+/// map can have 2^32 blocks, made of a few.
+const MAX_BLOCKS: u64 = 1 << 20;
+/// The same in bytes: 4 GiB, what such a number of ordinary blocks is.
+const MAX_BYTES: u64 = MAX_BLOCKS << 12;
 
 /// The bytes of a block of entries that its checksum covers, and the checksum.
 pub(super) fn checksummed(block: &[u8]) -> Result<(&[u8], u32)> {
@@ -95,9 +102,8 @@ impl Ext {
         let doing = || format!("in directory {}", dir.number);
         if let Some((block, attribute)) = self.inline_areas(dir)? {
             let parent = block.le32(0)?;
-            let directory = 2;
             for (name, inode) in [(&b"."[..], dir.number), (b"..", parent)] {
-                if each(Entry { inode, name, kind: directory }).is_break() {
+                if each(Entry { inode, name, kind: DIRECTORY }).is_break() {
                     return Ok(());
                 }
             }
@@ -125,7 +131,7 @@ impl Ext {
     ) -> Result<()> {
         let typed = self.superblock.has_incompat(incompat::FILETYPE);
         let mut bad = None;
-        self.all_entries(dir, &mut |entry| {
+        self.ordered_entries(dir, &mut |entry| {
             if matches!(entry.name, b"." | b"..") {
                 return ControlFlow::Continue(());
             }
@@ -167,7 +173,7 @@ impl Ext {
     }
 
     /// Does `dir` have a hash index?
-    fn is_indexed(&self, dir: &Inode) -> bool {
+    pub(super) fn is_indexed(&self, dir: &Inode) -> bool {
         dir.has(flags::INDEX) && !dir.has(flags::INLINE_DATA) && self.superblock.has_compat(compat::DIR_INDEX)
     }
 }
@@ -179,7 +185,7 @@ pub(super) struct DirBlocks<'a> {
     segment: Segment,
     next: u64,
     end: u64,
-    /// How many more blocks there may be: a directory has no more than its filesystem.
+    /// How many more blocks may be gone through.
     left: u64,
 }
 
@@ -187,13 +193,13 @@ impl<'a> DirBlocks<'a> {
     pub(super) fn new(ext: &'a Ext, dir: &'a Inode) -> Self {
         let (whole, rest) = ext.split(dir.size);
         let end = whole.saturating_add(u64::from(rest != 0));
-        DirBlocks { ext, dir, segment: Segment::new(0), next: 0, end, left: ext.superblock.blocks }
+        let (most, _) = ext.split(MAX_BYTES);
+        DirBlocks { ext, dir, segment: Segment::new(0), next: 0, end, left: most.min(MAX_BLOCKS) }
     }
 
     fn next(&mut self) -> Result<Option<Arc<[u8]>>> {
         while self.next < self.end {
-            let too_large = || Error::corrupt("the directory is larger than the filesystem");
-            self.left = self.left.checked_sub(1).ok_or_else(too_large)?;
+            self.count()?;
             let nr = self.next;
             let run = Map::new(self.ext, self.dir).run(nr, &mut self.segment)?;
             let Place::Data(at) = run.place else {
@@ -204,6 +210,13 @@ impl<'a> DirBlocks<'a> {
             return self.load(nr, at).map(Some);
         }
         Ok(None)
+    }
+
+    /// Counts a block, or a hole.
+    pub(super) fn count(&mut self) -> Result<()> {
+        let too_large = || Error::unsupported("a directory of more blocks than are gone through");
+        self.left = self.left.checked_sub(1).ok_or_else(too_large)?;
+        Ok(())
     }
 
     /// Block `nr` of the directory.
@@ -234,7 +247,7 @@ impl<'a> DirBlocks<'a> {
 fn file_type(kind: u8) -> Option<FileType> {
     Some(match kind {
         1 => FileType::Regular,
-        2 => FileType::Directory,
+        DIRECTORY => FileType::Directory,
         3 => FileType::CharDevice,
         4 => FileType::BlockDevice,
         5 => FileType::Fifo,

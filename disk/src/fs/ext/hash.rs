@@ -39,22 +39,31 @@ impl Algorithm {
     }
 }
 
-/// The hash of `name` as an index has it: the lowest bit is always 0.
-pub(super) fn of(name: &[u8], algorithm: Algorithm, seed: [u32; 4]) -> u32 {
+/// The hash of a name. They compare as the kernel's lists are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hash {
+    /// The part that an index has: the lowest bit is always 0.
+    pub(super) major: u32,
+    /// What orders names of the same `major`; 0 for all names under the legacy algorithm.
+    pub(super) minor: u32,
+}
+
+/// The hash of `name`.
+pub(super) fn of(name: &[u8], algorithm: Algorithm, seed: [u32; 4]) -> Hash {
     let seed = if seed == [0; 4] { DEFAULT_SEED } else { seed };
-    let hash = match algorithm.kind {
-        Kind::Legacy => legacy(name, algorithm.signed),
+    let (major, minor) = match algorithm.kind {
+        Kind::Legacy => (legacy(name, algorithm.signed), 0),
         Kind::HalfMd4 => {
-            let [_, hash, ..] = rounds(name, algorithm.signed, seed, half_md4);
-            hash
+            let [_, major, minor, _] = rounds(name, algorithm.signed, seed, half_md4);
+            (major, minor)
         }
         Kind::Tea => {
-            let [hash, ..] = rounds(name, algorithm.signed, seed, tea);
-            hash
+            let [major, minor, ..] = rounds(name, algorithm.signed, seed, tea);
+            (major, minor)
         }
     };
-    let hash = hash & !1;
-    if hash == END { END.wrapping_sub(2) } else { hash }
+    let major = major & !1;
+    Hash { major: if major == END { END.wrapping_sub(2) } else { major }, minor }
 }
 
 /// A character of a name as a number.

@@ -7,6 +7,7 @@
 //! Source: kernel.org, "ext4 Data Structures and Algorithms", section "Hash Tree Directories".
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::Ext;
 use super::blocks::Check;
@@ -18,10 +19,14 @@ use crate::bytes::Fields;
 use crate::fs::InodeId;
 use crate::{Error, Result};
 
+/// Size of the entry "." in the root.
+const DOT: usize = 12;
 /// Where the root's information lies: after the entries "." and "..".
 const ROOT_INFO: usize = 24;
 /// Its size.
 const ROOT_INFO_LEN: u8 = 8;
+/// The highest hash version that it may have: TEA. Only a superblock may say more.
+const MAX_VERSION: u8 = 2;
 /// Where the entries of another node begin: after an unused entry.
 const NODE_ENTRIES: usize = 8;
 /// Size of an entry: hash and block. The first one has limit and count in place of a hash.
@@ -35,7 +40,7 @@ const MAX_COLLISIONS: u32 = 1 << 12;
 fn entries_start(block: &[u8]) -> Result<usize> {
     match entry_len(block.le16(4)?, block.len()) {
         len if len == block.len() => Ok(NODE_ENTRIES),
-        12 => Ok(ROOT_INFO.saturating_add(block.u8(ROOT_INFO.saturating_add(5))?.into())),
+        DOT => Ok(ROOT_INFO.saturating_add(block.u8(ROOT_INFO.saturating_add(5))?.into())),
         len => {
             Err(Error::corrupt(format!("a directory index node that starts with an entry of {len} bytes")))
         }
@@ -64,45 +69,116 @@ fn entries(block: &[u8]) -> Result<Vec<(u32, u32)>> {
         let hash = if entries.is_empty() { 0 } else { chunk.le32(0)? };
         entries.push((hash, chunk.le32(4)? & BLOCK_MASK));
     }
-    if !entries.is_sorted_by_key(|(hash, _)| *hash) {
+    // Only blocks that go on with the hash before them can have the same.
+    if !entries.is_sorted_by(|(a, _), (b, _)| a < b || a == b && a & 1 == 1) {
         return Err(Error::corrupt("directory index entries out of order"));
     }
     Ok(entries)
 }
 
+/// A place in the index of a directory: a block of entries, and the way to it.
+pub(super) struct Cursor<'a> {
+    blocks: DirBlocks<'a>,
+    seed: u32,
+    root: Vec<(u32, u32)>,
+    levels: u8,
+    /// `hash_version` of the root.
+    pub(super) version: u8,
+    /// The inodes of "." and "..", which only the root has.
+    pub(super) dots: [u32; 2],
+    /// From the root down: the entries of each node, and the place among them.
+    path: Vec<(Vec<(u32, u32)>, usize)>,
+}
+
+impl<'a> Cursor<'a> {
+    /// Reads the root of the index of `dir`; [`seek`](Self::seek) comes next. `None` if the index is of a kind that
+    /// cannot be used: the kernel goes through all blocks then.
+    pub(super) fn new(ext: &'a Ext, dir: &'a Inode) -> Result<Option<Self>> {
+        let mut blocks = DirBlocks::new(ext, dir);
+        let root = blocks.block(0, Check::DirIndex { seed: dir.seed })?;
+        let info = root.slice(ROOT_INFO, ROOT_INFO_LEN.into())?;
+        let (version, info_len, levels, unused_flags) = (info.u8(4)?, info.u8(5)?, info.u8(6)?, info.u8(7)?);
+        let max_levels = if ext.superblock.has_incompat(incompat::LARGEDIR) { 2 } else { 1 };
+        if version > MAX_VERSION || levels > max_levels || info_len != ROOT_INFO_LEN || unused_flags & 1 != 0
+        {
+            return Ok(None);
+        }
+        let start = ROOT_INFO.saturating_add(ROOT_INFO_LEN.into());
+        let (limit, count) = (root.le16(start)?, root.le16(start.saturating_add(2))?);
+        let tail = if ext.superblock.metadata_csum() { ENTRY } else { 0 };
+        let room = root.len().saturating_sub(start).saturating_sub(tail) / ENTRY;
+        if usize::from(limit) != room || count == 0 || count > limit {
+            return Ok(None);
+        }
+        let dots = [root.le32(0)?, root.le32(DOT)?];
+        let root = entries(&root)?;
+        Ok(Some(Cursor { blocks, seed: dir.seed, root, levels, version, dots, path: Vec::new() }))
+    }
+
+    /// Goes to the first block of entries that may have names of the hash `wanted`.
+    pub(super) fn seek(&mut self, wanted: u32) -> Result<()> {
+        self.path.clear();
+        let mut node = self.root.clone();
+        loop {
+            let place = node.partition_point(|(hash, _)| *hash <= wanted).saturating_sub(1);
+            let below = node.get(place).map_or(0, |(_, block)| *block);
+            self.path.push((node, place));
+            if self.path.len() > usize::from(self.levels) {
+                return Ok(());
+            }
+            node = self.node(below)?;
+        }
+    }
+
+    fn node(&mut self, block: u32) -> Result<Vec<(u32, u32)>> {
+        entries(&self.blocks.block(block.into(), Check::DirIndex { seed: self.seed })?)
+    }
+
+    /// The block of entries here.
+    pub(super) fn leaf(&mut self) -> Result<Arc<[u8]>> {
+        let block =
+            self.path.last().and_then(|(node, place)| node.get(*place)).map_or(0, |(_, block)| *block);
+        self.blocks.block(block.into(), Check::DirLeaf { seed: self.seed })
+    }
+
+    /// The lowest level that has an entry after the one that was followed.
+    fn turn(&self) -> Option<usize> {
+        self.path.iter().rposition(|(node, place)| place.saturating_add(1) < node.len())
+    }
+
+    /// The hash from which the next block has names, `None` at the last one. Its lowest bit is set if the block goes on
+    /// with names of the hash below, which the block here has, too.
+    pub(super) fn next_hash(&self) -> Option<u32> {
+        let (node, place) = self.path.get(self.turn()?)?;
+        node.get(place.saturating_add(1)).map(|(hash, _)| *hash)
+    }
+
+    /// Goes on to the next block, if there is one.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        let Some(level) = self.turn() else { return Ok(()) };
+        self.blocks.count()?;
+        self.path.truncate(level.saturating_add(1));
+        let Some((node, place)) = self.path.last_mut() else { return Ok(()) };
+        *place = place.saturating_add(1);
+        let mut below = node.get(*place).map_or(0, |(_, block)| *block);
+        while self.path.len() <= usize::from(self.levels) {
+            let node = self.node(below)?;
+            below = node.first().map_or(0, |(_, block)| *block);
+            self.path.push((node, 0));
+        }
+        Ok(())
+    }
+}
+
 /// Looks for `name` by the index. `None` if the index is of a kind that this code cannot use: search all blocks then.
 #[expect(clippy::option_option, reason = "no index, or no such name")]
 pub(super) fn find(ext: &Ext, dir: &Inode, name: &[u8]) -> Result<Option<Option<InodeId>>> {
-    let mut blocks = DirBlocks::new(ext, dir);
-    let check = Check::DirIndex { seed: dir.seed };
-    let root = blocks.block(0, check)?;
-    let (version, info_len) = (root.u8(ROOT_INFO.saturating_add(4))?, root.u8(ROOT_INFO.saturating_add(5))?);
-    let (levels, unused_flags) =
-        (root.u8(ROOT_INFO.saturating_add(6))?, root.u8(ROOT_INFO.saturating_add(7))?);
-    let Some(algorithm) = Algorithm::new(version, ext.superblock.hash_signed) else { return Ok(None) };
-    let max_levels = if ext.superblock.has_incompat(incompat::LARGEDIR) { 2 } else { 1 };
-    if levels > max_levels || info_len != ROOT_INFO_LEN || unused_flags & 1 != 0 {
-        // The kernel, too, searches all blocks then.
-        return Ok(None);
-    }
-    let wanted = hash::of(name, algorithm, ext.superblock.hash_seed);
-
-    // The entries that were followed, from the root down, each as the node's entries and the place among them.
-    let mut path: Vec<(Vec<(u32, u32)>, usize)> = Vec::new();
-    let mut node = entries(&root)?;
-    loop {
-        let place = node.partition_point(|(hash, _)| *hash <= wanted).saturating_sub(1);
-        let below = node.get(place).map_or(0, |(_, block)| *block);
-        path.push((node, place));
-        if path.len() > usize::from(levels) {
-            break;
-        }
-        node = entries(&blocks.block(below.into(), check)?)?;
-    }
-
+    let Some(mut cursor) = Cursor::new(ext, dir)? else { return Ok(None) };
+    let Some(algorithm) = Algorithm::new(cursor.version, ext.superblock.hash_signed) else { return Ok(None) };
+    let wanted = hash::of(name, algorithm, ext.superblock.hash_seed).major;
+    cursor.seek(wanted)?;
     for _ in 0..MAX_COLLISIONS {
-        let block = path.last().and_then(|(node, place)| node.get(*place)).map_or(0, |(_, block)| *block);
-        let leaf = blocks.block(block.into(), Check::DirLeaf { seed: dir.seed })?;
+        let leaf = cursor.leaf()?;
         let mut found = None;
         let _ = ext.entries(&leaf, |entry| {
             if entry.name == name {
@@ -111,35 +187,10 @@ pub(super) fn find(ext: &Ext, dir: &Inode, name: &[u8]) -> Result<Option<Option<
             }
             ControlFlow::Continue(())
         })?;
-        if found.is_some() || !advance(&mut blocks, check, &mut path, wanted)? {
+        if found.is_some() || cursor.next_hash() != Some(wanted | 1) {
             return Ok(Some(found));
         }
+        cursor.advance()?;
     }
     Err(Error::corrupt(format!("directory {} has more names of one hash than can be", dir.number)))
-}
-
-/// Goes on to the next block if it has more entries of the hash `wanted`: then its own hash is that plus 1.
-fn advance(
-    blocks: &mut DirBlocks<'_>,
-    check: Check,
-    path: &mut [(Vec<(u32, u32)>, usize)],
-    wanted: u32,
-) -> Result<bool> {
-    // The lowest node that has an entry after the one that was followed.
-    let Some(level) = path.iter().rposition(|(node, place)| place.saturating_add(1) < node.len()) else {
-        return Ok(false);
-    };
-    let (above, below) = path.split_at_mut(level.saturating_add(1));
-    let Some((node, place)) = above.last_mut() else { return Ok(false) };
-    *place = place.saturating_add(1);
-    let Some((hash, mut block)) = node.get(*place).copied() else { return Ok(false) };
-    if hash != wanted | 1 {
-        return Ok(false);
-    }
-    for step in below {
-        let node = entries(&blocks.block(block.into(), check)?)?;
-        block = node.first().map_or(0, |(_, block)| *block);
-        *step = (node, 0);
-    }
-    Ok(true)
 }

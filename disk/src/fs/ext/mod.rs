@@ -4,7 +4,7 @@
 //! Ext ── superblock, group ── inode ─┬─ map ── extents, indirect ── file, link
 //!         blocks (checked, cached)   ├─ inline
 //!                                    ├─ xattr ── acl
-//!                                    └─ dir ── htree ── hash, casefold
+//!                                    └─ dir ── order ── htree ── hash, casefold
 //! ```
 //!
 //! All checksums that the filesystem keeps are verified; what is wrong is `Corrupt`. Feature bits that are not known
@@ -27,6 +27,7 @@ mod inode;
 mod journal;
 mod link;
 mod map;
+mod order;
 mod orphans;
 mod recover;
 mod stats;

@@ -85,6 +85,8 @@ pub(super) struct Superblock {
     /// `s_state`.
     pub(super) state: u16,
     pub(super) hash_seed: [u32; 4],
+    /// How names are hashed in directories that do not say it themselves.
+    pub(super) hash_version: u8,
     /// Are characters signed in directory hashes? `None` if the superblock does not say.
     pub(super) hash_signed: Option<bool>,
     /// Clusters taken by metadata, as mke2fs or the kernel left it; 0 if not known.
@@ -259,6 +261,7 @@ impl Superblock {
             orphan_file_inode,
             state: sb.le16(0x3A)?,
             hash_seed: [dynamic(0xEC)?, dynamic(0xF0)?, dynamic(0xF4)?, dynamic(0xF8)?],
+            hash_version: if rev0 { 0 } else { sb.u8(0xFC)? },
             hash_signed: match (flags & FLAG_SIGNED_HASH != 0, flags & FLAG_UNSIGNED_HASH != 0) {
                 (_, true) => Some(false),
                 (true, false) => Some(true),
