@@ -245,3 +245,68 @@ os.mknod('node', 0o20600, os.makedev(4, 5))
     // Unused inodes, bitmaps and backups are not read.
     assert!(refused > 500 && same > 100, "{refused} refused, {same} the same");
 }
+
+/// Block maps that are made of a few blocks and have 2^30 pieces: each call ends soon.
+#[test]
+fn maps_of_endless_pieces() {
+    const BLOCK: usize = 4096;
+    // Blocks from here on are free; a pointer of this value is also an unused directory entry of a whole block.
+    const FREE: u32 = 4096;
+    // What each pointer of these blocks is, even and odd ones.
+    let blocks = [(0, FREE), (FREE + 1, FREE + 1), (0, 0), (FREE + 2, FREE + 2), (FREE + 3, FREE + 3)];
+    let names = ["every_other", "itself", "", "", "zeros"];
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("image");
+    let features = "^extent,^has_journal,^metadata_csum,^64bit,^dir_index,large_dir";
+    mke2fs(&path, 32 << 20, &format!("-t ext4 -b {BLOCK} -O {features}"));
+    let mut commands = Vec::new();
+    for (name, pointer) in names.iter().zip(FREE..).filter(|(name, _)| !name.is_empty()) {
+        commands.push(format!("write /dev/null {name}"));
+        commands.push(format!("set_inode_field {name} size {}", 1_u64 << 42));
+        commands.push(format!("set_inode_field {name} block[TIND] {pointer}"));
+    }
+    commands.push("mkdir directory".into());
+    commands.push(format!("set_inode_field directory size {}", 1_u64 << 42));
+    commands.push("set_inode_field directory block[0] 0".into());
+    commands.push(format!("set_inode_field directory block[TIND] {FREE}"));
+    for command in &commands {
+        kernel::run("debugfs", &["-w", "-R", command, path.to_str().unwrap()]);
+    }
+    let mut image = std::fs::read(&path).unwrap();
+    for ((even, odd), block) in blocks.iter().zip(FREE as usize..) {
+        let pointers = [even.to_le_bytes(), odd.to_le_bytes()].concat().repeat(BLOCK / 8);
+        image[block * BLOCK..][..BLOCK].copy_from_slice(&pointers);
+    }
+
+    let fs = disk::fs::open(Arc::new(MemSource::new(image))).unwrap();
+    let timed = |what: &str, call: &mut dyn FnMut()| {
+        let start = processor_time();
+        call();
+        let taken = processor_time() - start;
+        assert!(taken < TIME, "{what} took {taken:?}");
+    };
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let mut file = fs.open(fs.lookup(fs.root(), name.as_bytes()).unwrap().unwrap()).unwrap();
+        let mut at = 0;
+        for _ in 0..20 {
+            timed(name, &mut || {
+                let range = file
+                    .next_data(at)
+                    .unwrap()
+                    .unwrap_or_else(|| panic!("{name}: a hole of {} bytes", file.len()));
+                assert!(range.start >= at && range.end > range.start, "{name}: {range:?} after {at}");
+                at = range.end;
+            });
+        }
+    }
+    let directory = fs.lookup(fs.root(), b"directory").unwrap().unwrap();
+    assert!(fs.metadata(directory).unwrap().size == 1 << 42);
+    let unsupported = Some(disk::ErrorKind::Unsupported);
+    timed("read_dir", &mut || {
+        let read = fs.read_dir(directory, &mut |_| ControlFlow::Continue(()));
+        assert_eq!(read.err().map(|e| e.kind()), unsupported);
+    });
+    timed("lookup", &mut || {
+        assert_eq!(fs.lookup(directory, b"name").err().map(|e| e.kind()), unsupported);
+    });
+}

@@ -194,7 +194,8 @@ pub trait FileData: Debug + Send {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize>;
 
     /// The next range (bytes) at or after `offset` with data, as `SEEK_DATA`/`SEEK_HOLE` find it; `None` if only a
-    /// hole follows.
+    /// hole follows. In a file of very many pieces the range may end before the data does, or be a hole: no call looks
+    /// at more than some thousands of pieces.
     ///
     /// # Errors
     /// As for [`read_at`](Self::read_at).

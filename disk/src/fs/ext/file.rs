@@ -8,6 +8,10 @@ use super::map::{Map, Place, Segment};
 use crate::fs::FileData;
 use crate::{Context, Result};
 
+/// Most runs of blocks that one search for data goes through: a hostile block map can have 2^30 of them, made of a few
+/// blocks. An ordinary file has tens, one badly fragmented thousands.
+const MAX_RUNS: usize = 1 << 14;
+
 /// An open regular file.
 #[derive(Debug)]
 pub(super) struct File<'a> {
@@ -93,12 +97,17 @@ impl FileData for File<'_> {
         }
         let mut at = offset;
         let mut data: Option<Range<u64>> = None;
-        while at < self.inode.size {
+        for nr in 1..=MAX_RUNS {
+            if at >= self.inode.size {
+                break;
+            }
             let (range, place) = self.run(at)?;
             match (&mut data, place) {
                 (Some(data), Some(_)) => data.end = range.end,
                 (Some(_), None) => break,
                 (None, Some(_)) => data = Some(range.clone()),
+                // So much for a search: what is here may be read, and the next call goes on behind it.
+                (None, None) if nr == MAX_RUNS => data = Some(range.clone()),
                 (None, None) => {}
             }
             at = range.end;

@@ -25,7 +25,7 @@ use crate::{Context, Error, Result};
 const MAX_ORPHANS: usize = 1 << 16;
 /// Most blocks of an orphan file, as in the kernel.
 const MAX_ORPHAN_FILE_BLOCKS: u64 = 512;
-/// Most nodes of block maps that are looked at for truncations.
+/// Most nodes of block maps that are looked at for truncations; one in a block of more than 4 KiB counts as several.
 const MAX_NODES: u32 = 1 << 16;
 /// Last four bytes but four of a block of the orphan file.
 const ORPHAN_BLOCK_MAGIC: u32 = 0x0B10_CA04;
@@ -197,8 +197,8 @@ impl Ext {
         u64::from(self.superblock.block_size / 512)
     }
 
-    fn count_node(nodes: &mut u32) -> Result<()> {
-        *nodes = nodes.saturating_add(1);
+    fn count_node(&self, nodes: &mut u32) -> Result<()> {
+        *nodes = nodes.saturating_add((self.superblock.block_size >> 12).max(1));
         if *nodes > MAX_NODES {
             return Err(Error::unsupported("truncating files with very large block maps"));
         }
@@ -215,7 +215,7 @@ impl Ext {
         depth: Option<u16>,
         nodes: &mut u32,
     ) -> Result<(u64, bool)> {
-        Ext::count_node(nodes)?;
+        self.count_node(nodes)?;
         let node = Node::parse(bytes)?;
         if depth.is_some_and(|depth| depth != node.depth) || node.depth > super::extents::MAX_DEPTH {
             return Err(Error::corrupt(format!("an extent node of depth {}", node.depth)));
@@ -286,7 +286,7 @@ impl Ext {
             return Ok((0, true));
         }
         let Some(below) = level.checked_sub(1) else { return Ok((1, false)) };
-        Ext::count_node(nodes)?;
+        self.count_node(nodes)?;
         self.check_blocks(number.into(), 1)?;
         let bytes = self.blocks.get(number.into(), Check::None)?;
         let (numbers, _) = bytes.as_chunks::<4>();

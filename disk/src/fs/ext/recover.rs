@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// `s_state`: the kernel found errors. It leaves orphans alone then.
 const STATE_ERRORS: u16 = 2;
-/// Most runs of blocks that a journal may lie in. mke2fs makes a handful.
+/// More runs of blocks, or holes, than a journal may lie in. mke2fs makes a handful.
 const MAX_JOURNAL_RUNS: usize = 1 << 16;
 
 impl Ext {
@@ -70,19 +70,17 @@ impl Ext {
         let mut cached = Segment::new(0);
         let mut runs = Vec::new();
         let mut next = 0u32;
-        while next < blocks {
+        for _ in 0..MAX_JOURNAL_RUNS {
+            if next >= blocks {
+                return Ok(runs);
+            }
             let run = map.run(next.into(), &mut cached)?;
             let end = u32::try_from(run.blocks.end).unwrap_or(u32::MAX).min(blocks);
             if let Place::Data(physical) = run.place {
                 runs.push(journal::Run { logical: next, physical, count: end.saturating_sub(next) });
-                if runs.len() > MAX_JOURNAL_RUNS {
-                    return Err(Error::unsupported(format!(
-                        "a journal in more than {MAX_JOURNAL_RUNS} pieces"
-                    )));
-                }
             }
             next = end;
         }
-        Ok(runs)
+        Err(Error::unsupported(format!("a journal in {MAX_JOURNAL_RUNS} pieces or more")))
     }
 }

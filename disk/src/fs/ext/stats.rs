@@ -24,6 +24,8 @@ const KEPT_SHARE: u64 = 50;
 const MAX_GROUPS: u64 = 1 << 21;
 /// The most clusters of metadata that are told apart under `bigalloc` without a count in the superblock.
 const MAX_METADATA_CLUSTERS: usize = 1 << 20;
+/// The most that are looked at for it: groups can share clusters.
+const MAX_CLUSTERS_SEEN: u64 = 1 << 22;
 /// What a journal's superblock starts with, big-endian.
 const JOURNAL_MAGIC: u32 = 0xC03B_3998;
 
@@ -116,22 +118,29 @@ impl Ext {
                 .unwrap_or_default()
         };
         let mut clusters = BTreeSet::new();
+        let mut seen = 0_u64;
         for nr in 0..sb.groups {
             let group = self.group(nr)?;
             let start = sb.group_start(nr);
             let backups =
                 sb.group_descriptor_blocks(nr).saturating_add(u64::from(sb.group_has_superblock(nr)));
-            clusters.extend((start..start.saturating_add(backups)).map(cluster));
-            clusters.insert(cluster(group.block_bitmap));
-            clusters.insert(cluster(group.inode_bitmap));
             let table_end = group.inode_table.saturating_add(sb.inode_table_blocks());
-            if group_of(table_end) == group_of(group.inode_table) {
-                clusters.extend((group.inode_table..table_end).map(cluster));
-            }
-            if clusters.len() > MAX_METADATA_CLUSTERS {
-                return Err(Error::unsupported(
-                    "a bigalloc filesystem of this size that does not record its overhead",
-                ));
+            let table = if group_of(table_end) == group_of(group.inode_table) { table_end } else { 0 };
+            for (start, end) in [
+                (start, start.saturating_add(backups)),
+                (group.block_bitmap, group.block_bitmap.saturating_add(1)),
+                (group.inode_bitmap, group.inode_bitmap.saturating_add(1)),
+                (group.inode_table, table),
+            ] {
+                let Some(last) = end.checked_sub(1).filter(|last| *last >= start) else { continue };
+                let covered = cluster(start)..=cluster(last);
+                seen = seen.saturating_add(covered.end().saturating_sub(*covered.start()));
+                if seen > MAX_CLUSTERS_SEEN || clusters.len() > MAX_METADATA_CLUSTERS {
+                    return Err(Error::unsupported(
+                        "a bigalloc filesystem of this size that does not record its overhead",
+                    ));
+                }
+                clusters.extend(covered);
             }
         }
         Ok(u64::try_from(clusters.len()).unwrap_or(u64::MAX))
