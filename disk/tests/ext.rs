@@ -280,6 +280,24 @@ fn quota_and_project() {
     assert_eq!(fs.metadata(InodeId(3)).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
+/// The kernel shows all 30 bits that the disk has; since 6.13 it makes seconds of those of the inode's own change, which
+/// is not done here.
+#[test]
+fn nanoseconds_of_more_than_a_second() {
+    let case = Case::new(16, "-t ext4");
+    case.debugfs(&[
+        "write /dev/null f",
+        "set_inode_field f mtime_extra 0xffffffff",
+        "set_inode_field f atime_extra 0xee6b27fc",
+    ]);
+    case.compare();
+    case.debugfs(&["set_inode_field f ctime_extra 0xee6b2800"]);
+    let fs = case.open().unwrap();
+    let metadata = fs.metadata(child(&*fs, fs.root(), "f")).unwrap();
+    let times = [metadata.modified, metadata.changed, metadata.accessed];
+    assert_eq!(times.map(|time| time.nanoseconds), [(1 << 30) - 1, 1_000_000_000, 999_999_999]);
+}
+
 /// A directory has 1 link if it has more than 65,000 subdirectories.
 #[test]
 fn more_subdirectories_than_links() {

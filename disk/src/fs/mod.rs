@@ -87,7 +87,8 @@ pub enum FileType {
 pub struct Timestamp {
     /// Seconds; negative before 1970.
     pub seconds: i64,
-    /// Nanoseconds after `seconds`, below 1,000,000,000.
+    /// Nanoseconds after `seconds`. A damaged ext4 inode can have 1,000,000,000 or more, up to 2^30 - 1: the `stat` of Linux
+    /// 6.1 shows them unchanged, and so does this.
     pub nanoseconds: u32,
 }
 
