@@ -6,14 +6,24 @@
 //! volumes count as the former) hides what else may be seen; two different filesystems at once are ambivalent, which is
 //! as good as none, unless all of them are of the kinds that live together, as ISO 9660 and UDF do.
 
+mod bios_raid;
+mod cluster;
 mod ext;
 mod fat;
+mod hfs;
+mod journaled;
 mod linux;
+mod md;
 mod media;
 mod ntfs;
+mod packed;
 mod raid;
 mod refused;
 mod swap;
+mod udf;
+mod unix;
+mod volumes;
+mod zfs;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -99,6 +109,8 @@ struct Prober {
     usage: Usage,
     /// May it be found beside another kind without making the answer ambivalent?
     tolerant: bool,
+    /// Bytes that a source must have to be looked at.
+    min_size: u64,
     /// Marks, of which one is enough; the first that is there is handed to `read`. None at all: `read` decides alone.
     magics: &'static [Magic],
     /// Reads the rest; `None` if it is not of this kind after all.
@@ -112,11 +124,20 @@ impl Prober {
         magics: &'static [Magic],
         read: fn(&mut Reader<'_>, &Magic) -> Result<Option<Details>>,
     ) -> Prober {
-        Prober { kind, usage, tolerant: false, magics, read }
+        Prober { kind, usage, tolerant: false, min_size: 0, magics, read }
+    }
+
+    /// Leaves sources of fewer bytes out.
+    const fn at_least(mut self, bytes: u64) -> Prober {
+        self.min_size = bytes;
+        self
     }
 
     fn probe(&self, reader: &mut Reader<'_>) -> Result<Option<Details>> {
         const NO_MAGIC: Magic = magic(0, b"");
+        if reader.len() < self.min_size {
+            return Ok(None);
+        }
         if self.magics.is_empty() {
             return (self.read)(reader, &NO_MAGIC);
         }
@@ -129,18 +150,35 @@ impl Prober {
     }
 }
 
-/// All probers, in libblkid's order.
-const PROBERS: [&[Prober]; 10] = [
-    refused::VOLUMES,
+/// All probers, in libblkid's order where that shows: what hides others comes first.
+const PROBERS: [&[Prober]; 27] = [
+    md::PROBERS,
+    bios_raid::PROBERS,
+    volumes::FIRST,
     raid::PROBERS,
+    volumes::OTHERS,
     fat::PROBERS,
     swap::PROBERS,
     ext::PROBERS,
+    journaled::PROBERS,
     refused::FILESYSTEMS,
+    udf::PROBERS,
     media::PROBERS,
+    zfs::PROBERS,
+    hfs::PROBERS,
+    unix::UFS,
     ntfs::PROBERS,
+    packed::CRAMFS,
+    unix::MINIX,
+    cluster::GFS,
     linux::PROBERS,
+    packed::UBIFS,
+    unix::BFS,
+    cluster::VMFS,
+    journaled::NILFS2,
     fat::EXFAT,
+    unix::APFS,
+    packed::EROFS,
 ];
 
 /// Sources up to this size (bytes) are floppies to libblkid: no part of a RAID, and the first answer counts.
@@ -176,11 +214,6 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
         });
         if tiny || matches!(prober.usage, Usage::Raid | Usage::Crypto) {
             break;
-        }
-    }
-    if first.is_none() {
-        for prober in refused::WEAK {
-            ask(prober, &mut reader)?;
         }
     }
     Ok(first.filter(|_| !others || all_tolerant))
@@ -258,6 +291,28 @@ impl<'s> Reader<'s> {
             at = at.saturating_add(u64::try_from(take).unwrap_or(u64::MAX));
         }
         Ok(bytes)
+    }
+
+    /// As [`bytes`](Self::bytes), past the pages that are kept, and without reading what is known to be zeros.
+    fn large(&mut self, at: u64, len: usize) -> Result<Vec<u8>> {
+        crate::source::check_range(self.len(), at, len)?;
+        let mut bytes = vec![0; len];
+        let end = at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+        let read = match self.source.next_data(at) {
+            Ok(data) if data.as_ref().is_none_or(|data| data.start >= end) => Ok(()),
+            Ok(_) => self.source.read_at(at, &mut bytes),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(()) => Ok(bytes),
+            Err(error) => Err(self.failed(error, at)),
+        }
+    }
+
+    /// Remembers that the source could not be read at byte `at`.
+    fn failed(&mut self, error: Error, at: u64) -> Error {
+        self.failure = Some(error.unreadable(format!("reading byte {at}")));
+        Error::new(ErrorKind::Io, "see the reader's failure")
     }
 
     fn has(&mut self, magic: &Magic) -> Result<bool> {

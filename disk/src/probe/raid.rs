@@ -31,7 +31,12 @@ fn lvm2(reader: &mut Reader<'_>, found: &Magic) -> Result<Option<Details>> {
         return Ok(None);
     }
     let at = crate::bytes::index(sector.le32(20)?);
-    let identifier = sector.slice(at, 32)?;
+    let text = lvm_uuid(sector.slice(at, 32)?);
+    Ok(Some(Details { uuid: Some(text), version: Some("LVM2 001".to_owned()), ..Details::default() }))
+}
+
+/// An identifier of LVM with its hyphens.
+pub(super) fn lvm_uuid(identifier: &[u8]) -> String {
     let mut text = String::new();
     for (position, byte) in identifier.iter().enumerate() {
         // Groups of 6, 4, 4, 4, 4, 4 and 6.
@@ -40,7 +45,7 @@ fn lvm2(reader: &mut Reader<'_>, found: &Magic) -> Result<Option<Details>> {
         }
         text.push(char::from(*byte));
     }
-    Ok(Some(Details { uuid: Some(text), version: Some("LVM2 001".to_owned()), ..Details::default() }))
+    text
 }
 
 /// LUKS version 1 and 2 (LUKS2 On-Disk Format Specification 1.1.4).
