@@ -1,8 +1,14 @@
 //! Devices, partitions, what they hold.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use bstr::BString;
+use disk::ReadAt;
 
 use super::{Workshop, b, daemon, refusal, run};
+use crate::Guestfsd;
+use crate::engine::native::{Drive, Native};
 
 fn pairs(table: libguestfs_core::api::Hashtable) -> Vec<(String, String)> {
     table.0.into_iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
@@ -134,4 +140,77 @@ fn a_damaged_table_hides_the_partitions_of_its_disk_only() {
     let mut d = daemon(&[&broken, &guest]);
     assert_eq!(d.list_partitions().unwrap(), ["/dev/sdb1", "/dev/sdb2"]);
     assert!(refusal(d.part_list(b("/dev/sda"))).starts_with("/dev/sda: /dev/sda: "), "the reason is given");
+}
+
+/// A disk of which a part cannot be read.
+#[derive(Debug)]
+struct Fenced(Arc<dyn ReadAt>, Range<u64>);
+
+impl ReadAt for Fenced {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> disk::Result<()> {
+        let end = offset + u64::try_from(buf.len()).unwrap();
+        if offset < self.1.end && end > self.1.start {
+            return Err(disk::Error::io("behind the fence", std::io::Error::other("a test")));
+        }
+        self.0.read_at(offset, buf)
+    }
+}
+
+/// The arrays and subvolumes belong to the list, so it says on which device they are; the rest of the disk, and what can
+/// be said of the device itself, needs neither.
+#[test]
+fn what_only_a_kernel_puts_together_does_not_hinder_the_rest() {
+    let md = |bytes: &mut [u8]| {
+        for (at, field) in [
+            (0, b"\xfc\x4e\x2b\xa9\x01".as_slice()),
+            (16, b"\x10\x32\x54\x76\x98\xba\xdc\xfe\x01\x23\x45\x67\x89\xab\xcd\xef"),
+            (32, b"host:array"),
+            (144, b"\x08"),
+        ] {
+            bytes[4096 + at..4096 + at + field.len()].copy_from_slice(field);
+        }
+    };
+    let btrfs = |bytes: &mut [u8]| {
+        bytes[0x10020..0x10030].copy_from_slice(b"btrfs identifier");
+        bytes[0x10040..0x10048].copy_from_slice(b"_BHRfS_M");
+        // Of a kind of checksum that is not verified.
+        bytes[0x100c4] = 1;
+        bytes[0x1012b..0x10131].copy_from_slice(b"subvol");
+    };
+    type Change<'a> = &'a dyn Fn(&mut [u8]);
+    let cases: [(Change<'_>, &str, &str, &str, &str); 2] = [
+        (
+            &md,
+            "part of a RAID array",
+            "linux_raid_member",
+            "host:array",
+            "10325476-98ba-dcfe-0123-456789abcdef",
+        ),
+        (&btrfs, "btrfs subvolumes", "btrfs", "subvol", "62747266-7320-6964-656e-746966696572"),
+    ];
+    for (change, why, kind, label, uuid) in cases {
+        let workshop = Workshop::new();
+        let guest = workshop.guest();
+        let mut bytes = std::fs::read(&guest).unwrap();
+        // The second partition.
+        change(&mut bytes[22_020_096..]);
+        std::fs::write(&guest, bytes).unwrap();
+        let fenced = Fenced(super::drive(&guest).source, 22_020_096..42_991_616);
+        let drive = Drive { source: Arc::new(fenced), ..super::drive(&guest) };
+        let mut d = Guestfsd::new(Box::new(Native::new(vec![drive])));
+        d.mount_ro(b("/dev/sda1"), b("/")).unwrap();
+        assert!(d.exists(b("/hello")).unwrap());
+
+        let mut d = daemon(&[&guest]);
+        let list = refusal(d.list_filesystems());
+        assert!(list.contains("needs an appliance") && list.contains(&format!("/dev/sda2: {why}")), "{list}");
+        assert_eq!(d.vfs_type(b("/dev/sda2")).unwrap(), kind);
+        assert_eq!(d.vfs_label(b("/dev/sda2")).unwrap(), label);
+        assert_eq!(d.vfs_uuid(b("/dev/sda2")).unwrap(), uuid);
+        assert_eq!(d.vfs_type(b("/dev/sda1")).unwrap(), "ext4");
+    }
 }
