@@ -139,7 +139,7 @@ fn a_damaged_table_hides_the_partitions_of_its_disk_only() {
     }
     let mut d = daemon(&[&broken, &guest]);
     assert_eq!(d.list_partitions().unwrap(), ["/dev/sdb1", "/dev/sdb2"]);
-    assert!(refusal(d.part_list(b("/dev/sda"))).starts_with("/dev/sda: /dev/sda: "), "the reason is given");
+    assert!(refusal(d.part_list(b("/dev/sda"))).starts_with("/dev/sda: GPT: "), "the reason is given");
 }
 
 /// A disk of which a part cannot be read.
