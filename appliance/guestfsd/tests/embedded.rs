@@ -22,11 +22,12 @@ use libguestfs_core::{AddDriveOpts, Error, ErrorKind, Event, EventSet, Guestfs, 
 /// Makes this program the one that a test kills.
 const VICTIM: &str = "--victim";
 
-const TESTS: [(&str, fn()); 10] = [
+const TESTS: [(&str, fn()); 11] = [
     ("forbidden_system_calls_end_the_daemon", forbidden_system_calls_end_the_daemon),
     ("more_memory_than_the_limit_is_not_to_be_had", more_memory_than_the_limit_is_not_to_be_had),
     ("without_sandbox_there_is_a_warning_and_no_lock", without_sandbox_there_is_a_warning_and_no_lock),
     ("the_daemon_has_no_privileges", the_daemon_has_no_privileges),
+    ("lower_limits_of_the_user_stay", lower_limits_of_the_user_stay),
     (
         "a_handle_goes_through_its_states_and_tells_of_them",
         a_handle_goes_through_its_states_and_tells_of_them,
@@ -158,6 +159,16 @@ fn the_daemon_has_no_privileges() {
     assert_eq!(limit("Max address space"), (512 << 20).to_string());
     assert_eq!(limit("Max cpu time"), (4 * 3600).to_string());
     drop(g);
+}
+
+fn lower_limits_of_the_user_stay() {
+    let program = std::env::current_exe().unwrap();
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -t 60; ulimit -c 0; exec \"$0\" nothing_is_left"])
+        .arg(program)
+        .output();
+    let limited = limited.unwrap();
+    assert!(limited.status.success(), "{}", String::from_utf8_lossy(&limited.stderr));
 }
 
 fn a_handle_goes_through_its_states_and_tells_of_them() {

@@ -139,6 +139,18 @@ fn with_filesystems(handle: &Guestfs, error: Error) -> Error {
     })
 }
 
+/// Reports a failure after which the tool goes on with what is left; without a daemon there is nothing left to do.
+///
+/// # Errors
+/// The same error, if the daemon is gone.
+pub fn go_on_after(error: Error, handle: &Guestfs, session: &mut Session) -> Result<()> {
+    if handle.is_ready() {
+        session.fail(&error);
+        return Ok(());
+    }
+    Err(error)
+}
+
 /// An error about a path of the guest, with a hint on which filesystem it was looked for.
 pub fn about_path(handle: &Guestfs, path: &[u8], error: libguestfs_core::Error) -> Error {
     let needs_appliance =

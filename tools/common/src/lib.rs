@@ -27,7 +27,7 @@ mod uri;
 
 pub use error::{Error, Result};
 
-pub use guest::{Opened, about_path, open};
+pub use guest::{Opened, about_path, go_on_after, open};
 pub use mount::Mount;
 pub use options::GuestOptions;
 pub use output::Output;

@@ -9,7 +9,7 @@ use bstr::{BStr, BString, ByteSlice};
 use clap::{ArgMatches, Command, CommandFactory, Parser};
 use libguestfs_core::Guestfs;
 use virt_common::options::{CommonOptions, finish};
-use virt_common::{Error, GuestOptions, Opened, Result, Session, about_path};
+use virt_common::{Error, GuestOptions, Opened, Result, Session, about_path, go_on_after};
 
 pub use manual::MANUAL;
 
@@ -52,7 +52,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
             if session.out.is_closed() {
                 return Ok(());
             }
-            session.fail(&e);
+            go_on_after(e, &handle, session)?;
         }
     }
     handle.shutdown()?;

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bstr::{BStr, ByteSlice};
 use clap::ArgMatches;
 use libguestfs_core::Guestfs;
-use virt_common::{Error, Opened, Output, Result, Session, about_path};
+use virt_common::{Error, Opened, Output, Result, Session, about_path, go_on_after};
 
 use crate::json::{Document, Name};
 use crate::options::{Mode, Options};
@@ -43,7 +43,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
             if session.out.is_closed() {
                 return Ok(());
             }
-            session.fail(&e);
+            go_on_after(e, &handle, session)?;
         }
     }
     if let Some(document) = document {
@@ -170,14 +170,14 @@ impl<W: FnMut(&Entry<'_>, &mut Output) -> io::Result<()>> Visitor for Lister<'_,
         if let Some(checksum) = self.checksum.filter(|_| kind(entry.stat.st_mode).0 == '-') {
             match self.handle.checksum(checksum, entry.path) {
                 Ok(checksum) => entry.checksum = Some(checksum),
-                Err(e) => self.session.fail(&about_path(self.handle, entry.path, e)),
+                Err(e) => self.failed(about_path(self.handle, entry.path, e))?,
             }
         }
         (self.write)(&entry, &mut self.session.out).map_err(broken)
     }
 
-    fn failed(&mut self, error: &Error) {
-        self.session.fail(error);
+    fn failed(&mut self, error: Error) -> Result<()> {
+        go_on_after(error, self.handle, self.session)
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) trait Visitor {
     /// An entry. An error ends the walk.
     fn entry(&mut self, entry: Entry<'_>) -> Result<()>;
 
-    /// Something below the directory could not be read.
-    fn failed(&mut self, error: &Error);
+    /// Something below the directory could not be read. An error ends the walk.
+    fn failed(&mut self, error: Error) -> Result<()>;
 }
 
 /// The entries of a directory that was read, those that were visited taken out.
@@ -48,14 +48,14 @@ pub(crate) fn all_below(handle: &Guestfs, directory: &BStr, visitor: &mut dyn Vi
         let mut path = level.prefix.clone();
         path.push_str(&name);
         if is_unreadable(&stat) {
-            visitor.failed(&unreadable(path.as_bstr()));
+            visitor.failed(unreadable(path.as_bstr()))?;
             continue;
         }
         visitor.entry(Entry { path: path.as_bstr(), stat: &stat, target, checksum: None })?;
         if is_directory(&stat) {
             match read(handle, path.as_bstr()) {
                 Ok(level) => levels.push(level),
-                Err(e) => visitor.failed(&e),
+                Err(e) => visitor.failed(e)?,
             }
         }
     }
@@ -71,7 +71,7 @@ pub(crate) fn inside(handle: &Guestfs, directory: &BStr, visitor: &mut dyn Visit
     for (name, stat, target) in entries {
         let path = BString::from([prefix.as_slice(), name.as_slice()].concat());
         if is_unreadable(&stat) {
-            visitor.failed(&unreadable(path.as_bstr()));
+            visitor.failed(unreadable(path.as_bstr()))?;
         } else {
             visitor.entry(Entry { path: path.as_bstr(), stat: &stat, target, checksum: None })?;
         }

@@ -18,7 +18,7 @@ use landlock::{
 };
 use libguestfs_core::{Error, Result};
 use nix::libc;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -52,7 +52,11 @@ pub(super) fn enter(limits: &Limits) -> Result<()> {
 }
 
 fn set_limits(limits: &Limits) -> nix::Result<()> {
-    let set = |resource, value| setrlimit(resource, value, value);
+    // The user may have set a lower limit already (`ulimit`); only root could raise it, and nobody should.
+    let set = |resource, value: u64| {
+        let (_, hard) = getrlimit(resource)?;
+        setrlimit(resource, value.min(hard), value.min(hard))
+    };
     set(Resource::RLIMIT_AS, limits.memory)?;
     set(Resource::RLIMIT_CPU, limits.cpu_seconds)?;
     set(Resource::RLIMIT_CORE, 0)?;
