@@ -31,8 +31,10 @@ impl Guestfsd {
     /// Arrays are put together by a kernel. Where parts of one are, a list without it would be wrong.
     pub(crate) fn list_md_devices(&mut self) -> Result<Vec<BString>> {
         for device in self.all_devices()? {
-            let Ok(source) = self.engine.open_block(device.as_ref()) else { continue };
-            if self.probe(device.as_ref(), &source)?.is_some_and(|p| is_array_member(p.kind)) {
+            if self.engine.open_block(device.as_ref()).is_err() {
+                continue;
+            }
+            if self.probe(device.as_ref())?.is_some_and(|p| is_array_member(p.kind)) {
                 return Err(Error::needs_appliance(format_args!("{device}: part of a RAID array")));
             }
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
+use disk::ErrorKind;
 use disk::partition::{Guid, Kind, PartitionType};
-use disk::probe::{self, Probe};
-use disk::{ErrorKind, ReadAt};
+use disk::probe::Probe;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::{Error, Result};
 
@@ -30,19 +30,14 @@ const SKIPPED_TYPES: [&str; 4] = [
 
 impl Guestfsd {
     /// What blkid finds on a device with a canonical name.
-    pub(super) fn probe(&self, device: &BStr, source: &Arc<dyn ReadAt>) -> Result<Option<Probe>> {
-        probe::probe(source).map_err(|e| Failure::disk(device, e).at(device))
+    pub(super) fn probe(&self, device: &BStr) -> Result<Option<Arc<Probe>>> {
+        self.engine.probe(device).at(device)
     }
 
-    fn probe_mountable(&self, mountable: &BStr) -> Result<Option<Probe>> {
+    fn probe_mountable(&self, mountable: &BStr) -> Result<Option<Arc<Probe>>> {
         // Subvolumes are the filesystem that they are in.
         let mountable = self.mountable(mountable)?;
-        self.probe_device(mountable.device())
-    }
-
-    fn probe_device(&self, device: &BStr) -> Result<Option<Probe>> {
-        let source = self.engine.open_block(device).at(device)?;
-        self.probe(device, &source)
+        self.probe(mountable.device())
     }
 
     pub(crate) fn vfs_type(&mut self, mountable: &BStr) -> Result<BString> {
@@ -50,11 +45,15 @@ impl Guestfsd {
     }
 
     pub(crate) fn vfs_label(&mut self, mountable: &BStr) -> Result<BString> {
-        Ok(self.probe_mountable(mountable)?.and_then(|p| p.label).unwrap_or_default())
+        Ok(self.probe_mountable(mountable)?.and_then(|p| p.label.clone()).unwrap_or_default())
     }
 
     pub(crate) fn vfs_uuid(&mut self, mountable: &BStr) -> Result<BString> {
-        Ok(self.probe_mountable(mountable)?.and_then(|p| p.uuid).map(BString::from).unwrap_or_default())
+        Ok(self
+            .probe_mountable(mountable)?
+            .and_then(|p| p.uuid.clone())
+            .map(BString::from)
+            .unwrap_or_default())
     }
 
     pub(crate) fn get_e2label(&mut self, device: &BStr) -> Result<BString> {
@@ -98,11 +97,7 @@ impl Guestfsd {
     }
 
     fn add_filesystem(&self, device: BString, list: &mut Vec<(BString, BString)>) -> Result<()> {
-        let found = match self.engine.open_block(device.as_bstr()) {
-            Ok(source) => probe::probe(&source).map_err(|error| Failure::disk(device.as_bstr(), error)),
-            Err(failure) => Err(failure),
-        };
-        let kind = match found {
+        let kind = match self.engine.probe(device.as_bstr()) {
             Ok(found) => found.map_or(UNKNOWN, |p| p.kind),
             // A volume that lacks a disk has no content that anybody could name; the others are listed.
             Err(Failure::Os(_)) => UNKNOWN,
@@ -134,8 +129,10 @@ impl Guestfsd {
 
     fn find_filesystem(&self, tag: &str, value: &BStr, wanted: impl Fn(&Probe) -> bool) -> Result<BString> {
         for device in self.all_devices()? {
-            let Ok(source) = self.engine.open_block(device.as_bstr()) else { continue };
-            if self.probe(device.as_bstr(), &source)?.is_some_and(|p| wanted(&p)) {
+            if self.engine.open_block(device.as_bstr()).is_err() {
+                continue;
+            }
+            if self.probe(device.as_bstr())?.is_some_and(|p| wanted(&p)) {
                 return Ok(device);
             }
         }

@@ -24,8 +24,7 @@ impl Guestfsd {
 
     /// Does a filesystem begin at the start of the device? parted calls that a table of kind `loop`.
     fn is_loop(&self, device: &BStr) -> Result<bool> {
-        let source = self.engine.open_block(device).at(device)?;
-        Ok(self.probe(device, &source)?.is_some_and(|p| p.usage == disk::probe::Usage::Filesystem))
+        Ok(self.probe(device)?.is_some_and(|p| p.usage == disk::probe::Usage::Filesystem))
     }
 
     /// In the order of their place on the disk, as parted has them.

@@ -14,6 +14,7 @@ use bstr::{BStr, BString};
 use disk::ReadAt;
 use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Metadata, Xattr};
 use disk::partition::Table;
+use disk::probe::Probe;
 use disk::volume::lvm2::Volumes;
 
 use crate::error::Failure;
@@ -88,6 +89,12 @@ pub trait Engine: Debug + Send {
     /// # Errors
     /// `ENOENT` if there is none, `ENOTSUP` if it can't be put together here.
     fn open_block(&self, device: &BStr) -> Result<Arc<dyn ReadAt>>;
+
+    /// What blkid finds on a device with a canonical name. It is looked at once.
+    ///
+    /// # Errors
+    /// As for [`open_block`](Self::open_block), and if the device can't be read or holds what is not understood.
+    fn probe(&self, device: &BStr) -> Result<Option<Arc<Probe>>>;
 
     /// Can the device be written?
     fn is_read_only(&self, device: &BStr) -> bool;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bstr::{BStr, BString};
 use disk::ReadAt;
 use disk::partition::Table;
+use disk::probe::Probe;
 use disk::volume::lvm2::Volumes;
 
 use super::{Engine, MountPoint, MountRequest, PartitionDevice, Result, Tree};
@@ -72,6 +73,10 @@ impl Engine for Native {
 
     fn is_read_only(&self, device: &BStr) -> bool {
         self.devices.is_read_only(device)
+    }
+
+    fn probe(&self, device: &BStr) -> Result<Option<Arc<Probe>>> {
+        self.devices.probe(device)
     }
 
     fn partition_table(&self, device: &BStr) -> Result<Option<Arc<Table>>> {
