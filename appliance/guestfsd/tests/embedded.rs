@@ -22,7 +22,7 @@ use libguestfs_core::{AddDriveOpts, Error, ErrorKind, Event, EventSet, Guestfs, 
 /// Makes this program the one that a test kills.
 const VICTIM: &str = "--victim";
 
-const TESTS: [(&str, fn()); 11] = [
+const TESTS: [(&str, fn()); 12] = [
     ("forbidden_system_calls_end_the_daemon", forbidden_system_calls_end_the_daemon),
     ("more_memory_than_the_limit_is_not_to_be_had", more_memory_than_the_limit_is_not_to_be_had),
     ("without_sandbox_there_is_a_warning_and_no_lock", without_sandbox_there_is_a_warning_and_no_lock),
@@ -33,6 +33,7 @@ const TESTS: [(&str, fn()); 11] = [
         a_handle_goes_through_its_states_and_tells_of_them,
     ),
     ("drives_are_there_in_their_order", drives_are_there_in_their_order),
+    ("a_daemon_that_computes_for_too_long_is_ended", a_daemon_that_computes_for_too_long_is_ended),
     ("a_transfer_is_cancelled_from_another_thread", a_transfer_is_cancelled_from_another_thread),
     ("nothing_is_left_of_a_handle", nothing_is_left_of_a_handle),
     ("a_daemon_ends_with_its_killed_handle", a_daemon_ends_with_its_killed_handle),
@@ -226,6 +227,17 @@ fn drives_are_there_in_their_order() {
     assert_eq!((g.blockdev_getss("/dev/sda").unwrap(), g.blockdev_getss("/dev/sdc").unwrap()), (512, 4096));
     assert_eq!(g.pread_device("/dev/disk/guestfs/second", 6, 0).unwrap(), b"second");
     assert_eq!(g.pread_device("/dev/vda", 5, 0).unwrap(), b"first", "another bus's name for it");
+}
+
+fn a_daemon_that_computes_for_too_long_is_ended() {
+    let image = tempfile::NamedTempFile::new().unwrap();
+    image.as_file().set_len(1 << 43).unwrap();
+    let g = with(&["cpu_limit=1"]);
+    g.add_drive(image.path(), &read_only()).unwrap();
+    g.launch().unwrap();
+    let e = g.checksum_device("sha512", "/dev/sda").unwrap_err();
+    assert!(e.message().contains("CPU time"), "{e}");
+    assert!(!g.is_ready());
 }
 
 fn a_transfer_is_cancelled_from_another_thread() {

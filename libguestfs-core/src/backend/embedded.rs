@@ -288,7 +288,10 @@ impl Process for Embodied {
                     Ok(Signal::SIGSYS) => {
                         "it was stopped by its sandbox (SIGSYS): it tried what it may not do".into()
                     }
-                    Ok(Signal::SIGXCPU) => "it used up its CPU time (SIGXCPU)".into(),
+                    Ok(Signal::SIGXCPU) => {
+                        "it used up its CPU time (SIGXCPU); the backend setting cpu_limit=SECONDS allows more"
+                            .into()
+                    }
                     Ok(signal) => format!("it was ended by {signal}"),
                     Err(_) => format!("it was ended by signal {signal}"),
                 },

@@ -58,7 +58,10 @@ fn set_limits(limits: &Limits) -> nix::Result<()> {
         setrlimit(resource, value.min(hard), value.min(hard))
     };
     set(Resource::RLIMIT_AS, limits.memory)?;
-    set(Resource::RLIMIT_CPU, limits.cpu_seconds)?;
+    // At the soft limit comes SIGXCPU, by which the handle knows why; at the hard one SIGKILL.
+    let (_, hard) = getrlimit(Resource::RLIMIT_CPU)?;
+    let end = limits.cpu_seconds.saturating_add(1).min(hard);
+    setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds.min(end), end)?;
     set(Resource::RLIMIT_CORE, 0)?;
     set(Resource::RLIMIT_FSIZE, 0)
 }
