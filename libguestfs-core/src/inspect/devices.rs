@@ -329,7 +329,7 @@ fn disklabel_letter(spec: &[u8]) -> Option<u8> {
 }
 
 /// A name under `/dev/disk` as it was before udev wrote bytes as `\xNN`.
-fn udev_unescape(name: &[u8]) -> BString {
+pub fn udev_unescape(name: &[u8]) -> BString {
     let mut out = BString::default();
     let mut rest = name;
     while let Some((&first, after)) = rest.split_first() {

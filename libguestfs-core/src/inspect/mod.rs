@@ -41,6 +41,7 @@ use std::fmt;
 use bstr::{BString, ByteSlice};
 
 use classify::Role;
+pub use devices::udev_unescape;
 use guest::Files;
 pub use guest::{Disks, Entry, Filesystem, Guest, Identified, LogicalVolume, Opened, Tag, Tree};
 pub use osinfo::osinfo;

@@ -16,6 +16,7 @@ use disk::partition::{self, Table};
 use disk::probe::{self, Probe};
 use disk::volume::lvm2::{self, LogicalVolume, VolumeGroup, Volumes};
 use disk::{ErrorKind, ReadAt};
+use libguestfs_core::inspect::udev_unescape;
 use nix::errno::Errno;
 
 use super::mounts::wrong_filesystem;
@@ -231,7 +232,7 @@ impl Devices {
     fn linked(&self, name: &BStr) -> Result<Option<BString>> {
         let Some(link) = name.strip_prefix(b"/dev/disk/") else { return Ok(None) };
         let Some((by, value)) = link.split_once_str("/") else { return Ok(None) };
-        let value = unescape(value);
+        let value = udev_unescape(value);
         match by {
             b"guestfs" => {
                 Ok(self.labels()?.into_iter().find(|(label, _)| *label == value).map(|(_, device)| device))
@@ -365,27 +366,4 @@ fn with_volume<T>(
 /// Name of a partition; after a digit the kernel puts a `p`, which names of disks here never end in.
 fn partition_name(disk: &BString, number: u32) -> BString {
     format!("{disk}{number}").into()
-}
-
-/// Undoes udev's way to write special characters in a link: `\x20` for a space.
-fn unescape(text: &[u8]) -> BString {
-    let mut out = BString::default();
-    let mut rest = text;
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = rest
-            .strip_prefix(b"\\x")
-            .and_then(|hex| hex.get(..2))
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = rest.get(4..).unwrap_or_default();
-            }
-            None => {
-                out.push(first);
-                rest = after;
-            }
-        }
-    }
-    out
 }
