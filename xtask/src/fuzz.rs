@@ -20,7 +20,19 @@ pub(crate) struct Options {
 }
 
 /// The targets of `fuzz/fuzz_targets`.
-const TARGETS: &[&str] = &["image", "partition", "lvm2", "probe", "ext", "wire_call", "wire_reply"];
+const TARGETS: &[&str] = &[
+    "image",
+    "partition",
+    "lvm2",
+    "probe",
+    "ext",
+    "ext_journal",
+    "guest",
+    "wire_call",
+    "wire_reply",
+    "wire_client",
+    "wire_server",
+];
 
 /// Fuzzes as `options` say.
 pub(crate) fn run(options: &Options) -> Result<()> {

@@ -18,12 +18,18 @@ const PIECE: usize = 16384;
 pub(crate) fn ext(data: &[u8]) {
     let Ok(filesystem) = fs::open(Arc::new(MemSource::new(data))) else { return };
     let _ = filesystem.stat_fs();
+    walk(&*filesystem);
+}
+
+/// Looks at what can be reached from the root; the inodes in the order in which they were found.
+pub(crate) fn walk(filesystem: &dyn Filesystem) -> Vec<InodeId> {
     let mut queue = vec![filesystem.root()];
     let mut next = 0;
     while let Some(&inode) = queue.get(next) {
         next += 1;
-        look(&*filesystem, inode, &mut queue);
+        look(filesystem, inode, &mut queue);
     }
+    queue
 }
 
 fn look(filesystem: &dyn Filesystem, inode: InodeId, queue: &mut Vec<InodeId>) {

@@ -4,8 +4,11 @@
 //! returns lies within its source, is bounded, and is the same when asked again. `cargo fuzz` and the driver `mutate`
 //! call the same functions; [`TARGETS`] lists them.
 
+mod conversation;
 mod filesystem;
+mod guest;
 mod image;
+mod journal;
 mod seeds;
 mod source;
 mod tables;
@@ -23,8 +26,12 @@ pub const TARGETS: &[Target] = &[
     ("lvm2", tables::lvm2),
     ("probe", tables::probe),
     ("ext", filesystem::ext),
+    ("ext_journal", journal::journal),
+    ("guest", guest::guest),
     ("wire_call", wire::call),
     ("wire_reply", wire::reply),
+    ("wire_client", conversation::client),
+    ("wire_server", conversation::server),
 ];
 
 /// Runs the target of that name on `data`; a name that is not in [`TARGETS`] does nothing.

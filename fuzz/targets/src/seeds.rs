@@ -11,6 +11,8 @@ use disk::{MemSource, ReadAt, partition};
 use libguestfs_core::wire::xdr::Encode;
 use libguestfs_core::wire::{Chunk, Direction, Header, Status};
 
+use crate::{conversation, guest, journal};
+
 /// The guests that seeds are taken from.
 const GUESTS: &[&str] = &["bare-ext4", "debian-mini", "dos-partitions", "not-a-guest", "split-usr"];
 /// How much of the start of a disk or volume is a seed, in bytes: its tables, labels and superblock, LVM metadata
@@ -62,6 +64,15 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
                 seeds.push(small_ext(options)?);
             }
         }
+        "ext_journal" => seeds = journal::seeds()?,
+        "guest" => {
+            let path = data.join("../../libguestfs-core/src/inspect/tests/guests.txt");
+            let table =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            seeds = guest::seeds(&table);
+        }
+        "wire_client" => seeds = conversation::client_seeds(),
+        "wire_server" => seeds = conversation::server_seeds(),
         "wire_call" => {
             let direction = Direction::Call;
             let header = Header {
