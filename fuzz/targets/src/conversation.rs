@@ -206,22 +206,25 @@ pub(crate) fn client_seeds() -> Vec<Vec<u8>> {
     {
         seed.extend_from_slice(TURN);
         seed.push(kind);
+        // XDR pads to where its own bytes began.
+        let mut answer = Vec::new();
         let devices = [BString::from("/dev/sda")].to_vec();
-        message(&mut seed, name, Direction::Reply, serial, |body| {
+        message(&mut answer, name, Direction::Reply, serial, |body| {
             if kind == 0 {
                 devices.encode(body);
             }
         });
         if kind & 1 == 1 {
-            Chunk::Data(&[1; 100]).encode_frame(&mut seed);
-            Chunk::Data(&[2; 3]).encode_frame(&mut seed);
-            Chunk::End.encode_frame(&mut seed);
+            Chunk::Data(&[1; 100]).encode_frame(&mut answer);
+            Chunk::Data(&[2; 3]).encode_frame(&mut answer);
+            Chunk::End.encode_frame(&mut answer);
         }
+        seed.extend_from_slice(&answer);
     }
-    let mut refused = [TURN, &[3]].concat();
-    CANCEL_FLAG.encode(&mut refused);
-    message(&mut refused, "upload", Direction::Reply, FIRST_SERIAL, |_| {});
-    vec![seed, refused]
+    let mut answer = Vec::new();
+    CANCEL_FLAG.encode(&mut answer);
+    message(&mut answer, "upload", Direction::Reply, FIRST_SERIAL, |_| {});
+    vec![seed, [TURN, &[3], &answer].concat()]
 }
 
 /// What a well-behaved caller says: a call of each shape, one of which is cancelled, and one with a refused file.
