@@ -11,7 +11,8 @@ const PIECE: usize = 64 << 10;
 pub struct Output {
     to: Box<dyn Write + Send>,
     piece: Vec<u8>,
-    failure: Option<ErrorKind>,
+    /// Of the first write that failed: its kind, and its errno if it has one.
+    failure: Option<(ErrorKind, Option<i32>)>,
 }
 
 impl Output {
@@ -31,17 +32,26 @@ impl Output {
 
     /// Did the reader go away? Then there is nothing left to do, and that is a success.
     pub fn is_closed(&self) -> bool {
-        self.failure == Some(ErrorKind::BrokenPipe)
+        self.failure.is_some_and(|(kind, _)| kind == ErrorKind::BrokenPipe)
+    }
+
+    /// Did a write fail? Then the tool ends; why is told at its end.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Once a write failed, no other can succeed: what is out would have a hole.
     fn check(&self) -> io::Result<()> {
-        self.failure.map_or(Ok(()), |kind| Err(kind.into()))
+        match self.failure {
+            None => Ok(()),
+            Some((_, Some(errno))) => Err(io::Error::from_raw_os_error(errno)),
+            Some((kind, None)) => Err(kind.into()),
+        }
     }
 
     fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         if let Err(e) = &result {
-            self.failure = Some(e.kind());
+            self.failure = Some((e.kind(), e.raw_os_error()));
         }
         result
     }

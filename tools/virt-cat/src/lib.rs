@@ -49,7 +49,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     for file in &operands {
         let path = BStr::new(file.as_bytes());
         if let Err(e) = print(&handle, path, windows.as_ref(), session) {
-            if session.out.is_closed() {
+            if session.out.has_failed() {
                 return Ok(());
             }
             go_on_after(e, &handle, session)?;

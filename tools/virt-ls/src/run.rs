@@ -40,7 +40,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
             Some(document) => list_json(&handle, mode, directory, document, checksum, session),
         };
         if let Err(e) = listed {
-            if session.out.is_closed() {
+            if session.out.has_failed() {
                 return Ok(());
             }
             go_on_after(e, &handle, session)?;
