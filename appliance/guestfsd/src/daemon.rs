@@ -16,12 +16,14 @@ pub struct Guestfsd {
     pub(crate) engine: Box<dyn Engine>,
     /// What `inspect_os` found.
     pub(crate) inspection: Option<Inspection>,
+    /// Why the last file transfer failed, for `debug last_error`: the protocol has no place for it.
+    pub(crate) last_failure: BString,
 }
 
 impl Guestfsd {
     /// A daemon that sees the disks and mounts of `engine`.
     pub fn new(engine: Box<dyn Engine>) -> Self {
-        Guestfsd { engine, inspection: None }
+        Guestfsd { engine, inspection: None, last_failure: BString::default() }
     }
 
     /// Is anything mounted? Until then no path means anything.
@@ -44,6 +46,10 @@ impl Guestfsd {
 }
 
 impl Host for Guestfsd {
+    fn note_failure(&mut self, error: &Error) {
+        self.last_failure = error.message().into();
+    }
+
     fn check_argument(&mut self, call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
         check_text(call, kind, value)?;
         match kind {

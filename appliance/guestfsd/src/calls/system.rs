@@ -57,7 +57,7 @@ const GROUPS: &[&str] = &[
 ];
 
 /// Subcommands of `debug`.
-const DEBUG_HELP: &str = "Commands supported: help sandbox\n";
+const DEBUG_HELP: &str = "Commands supported: help last_error sandbox\n";
 
 impl Guestfsd {
     pub(crate) fn ping_daemon(&mut self) -> Result<()> {
@@ -87,6 +87,7 @@ impl Guestfsd {
         match subcommand.as_bytes() {
             b"help" => Ok(DEBUG_HELP.into()),
             b"sandbox" => sandbox::attempt(arguments),
+            b"last_error" => Ok(std::mem::take(&mut self.last_failure)),
             _ => Err(refused("unknown debug subcommand, try 'help'")),
         }
     }
