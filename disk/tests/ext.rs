@@ -277,7 +277,7 @@ fn quota_and_project() {
     case.compare();
     // The inode that keeps quotas is not an ordinary one.
     let fs = case.open().unwrap();
-    assert_eq!(fs.metadata(InodeId(3)).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(fs.metadata(InodeId::new(3)).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 /// The kernel shows all 30 bits that the disk has; since 6.13 it makes seconds of those of the inode's own change, which

@@ -16,6 +16,15 @@ use crate::{Error, ReadAt, Result};
 /// `Unsupported` if it is one that this crate does not read; `NotFound` if there is none that it knows; else as
 /// everywhere.
 pub fn open(source: Arc<dyn ReadAt>) -> Result<Arc<dyn Filesystem>> {
+    open_with(source, &[])
+}
+
+/// Like [`open`], for a filesystem that may lie on several devices: `members` are all those that might belong to it, in
+/// any order, `source` among them or not.
+///
+/// # Errors
+/// As for [`open`]; `Unsupported` if a device is missing that must be there.
+pub fn open_with(source: Arc<dyn ReadAt>, _members: &[Arc<dyn ReadAt>]) -> Result<Arc<dyn Filesystem>> {
     if ext::Ext::is_on(&source)? {
         return Ok(Arc::new(ext::Ext::open(source)?));
     }
@@ -59,9 +68,50 @@ fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// Names an inode within one filesystem: its number as `stat` shows it.
+/// Names an inode within one filesystem. It means something to that filesystem alone; the number that `stat` shows is
+/// [`Metadata::number`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InodeId(pub u64);
+pub struct InodeId {
+    /// Which subvolume it belongs to; 0 where there is only one.
+    pub subvolume: u64,
+    /// Which inode of it: often its number, else where its record is stored.
+    pub number: u64,
+}
+
+impl InodeId {
+    /// An inode of a filesystem without subvolumes.
+    pub const fn new(number: u64) -> Self {
+        InodeId { subvolume: 0, number }
+    }
+}
+
+/// A tree of its own within a filesystem (btrfs): it can be mounted alone, and has inode numbers of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subvolume {
+    /// Number, as `subvolid=` takes it.
+    pub id: u64,
+    /// Path from the filesystem's top, without a leading slash.
+    pub path: BString,
+    /// Number of the subvolume that it lies in.
+    pub parent: u64,
+    /// Generation in which it last changed.
+    pub generation: u64,
+    /// UUID of its own.
+    pub uuid: Option<String>,
+    /// The subvolume that it is a snapshot of.
+    pub parent_uuid: Option<String>,
+    /// Is it read-only?
+    pub read_only: bool,
+}
+
+/// How a caller names a subvolume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubvolumeName<'a> {
+    /// Path from the filesystem's top; a leading slash is ignored.
+    Path(&'a [u8]),
+    /// Number.
+    Id(u64),
+}
 
 /// What kind of thing an inode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,8 +154,10 @@ pub struct DeviceNumber {
 /// What `lstat` shows of an inode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// Inode number.
-    pub inode: InodeId,
+    /// Inode number (`st_ino`).
+    pub number: u64,
+    /// Which subvolume it belongs to; 0 where there is only one. `st_dev` is another in each.
+    pub subvolume: u64,
     /// Kind.
     pub file_type: FileType,
     /// Permission bits with set-user-ID, set-group-ID and sticky: the low 12 bits of `st_mode`.
@@ -141,6 +193,8 @@ pub struct DirEntry<'a> {
     pub name: &'a [u8],
     /// What it names.
     pub inode: InodeId,
+    /// Its inode number (`d_ino`).
+    pub number: u64,
     /// Its kind, where the directory records it.
     pub file_type: Option<FileType>,
 }
@@ -209,8 +263,29 @@ pub trait Filesystem: Debug + Send + Sync {
     /// Type as `blkid` and `mount -t` name it: `ext4`, `xfs`…
     fn kind(&self) -> &'static str;
 
-    /// The root directory.
+    /// The root directory: of the default subvolume, if there are several.
     fn root(&self) -> InodeId;
+
+    /// All subvolumes but the top, in the order of their numbers.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn subvolumes(&self) -> Result<Vec<Subvolume>> {
+        Ok(Vec::new())
+    }
+
+    /// Number of the subvolume that is mounted if none is named, or `None` where there are no subvolumes.
+    fn default_subvolume(&self) -> Option<u64> {
+        None
+    }
+
+    /// The root directory of a subvolume.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none of that name; `Unsupported` where there are no subvolumes.
+    fn subvolume_root(&self, _name: SubvolumeName<'_>) -> Result<InodeId> {
+        Err(Error::unsupported(format!("{} has no subvolumes", self.kind())))
+    }
 
     /// The inode that `name` names in directory `dir`, or `None`.
     ///

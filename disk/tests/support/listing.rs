@@ -170,7 +170,7 @@ pub(crate) fn of_filesystem(fs: &dyn Filesystem) -> disk::Result<String> {
             "{}\t{:04o}\t{}\t{}\t{}\t{}\t{}:{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{content}\t{ranges}\t{xattrs}",
             letter(m.file_type),
             m.permissions,
-            m.inode.0,
+            m.number,
             m.links,
             m.uid,
             m.gid,

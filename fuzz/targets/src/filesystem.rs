@@ -34,7 +34,7 @@ pub(crate) fn walk(filesystem: &dyn Filesystem) -> Vec<InodeId> {
 
 fn look(filesystem: &dyn Filesystem, inode: InodeId, queue: &mut Vec<InodeId>) {
     let Ok(metadata) = filesystem.metadata(inode) else { return };
-    assert_eq!(metadata.inode, inode, "an inode has the number that it is asked for by");
+    assert_eq!(metadata.subvolume, inode.subvolume, "an inode is in the subvolume that it is asked for in");
     // The field on disk has 30 bits, and the kernel shows them as they are.
     assert!(metadata.permissions <= 0o7777 && metadata.modified.nanoseconds < 1 << 30);
     let _ = filesystem.xattrs(inode);

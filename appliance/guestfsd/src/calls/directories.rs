@@ -41,7 +41,7 @@ impl Guestfsd {
         let directory = self.tree().directory(dir).at(place)?;
         let mut result = Ok(());
         let read = directory.read(&mut |entry| {
-            result = each(entry.name, entry.inode.0, entry.file_type);
+            result = each(entry.name, entry.number, entry.file_type);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         result?;
@@ -62,7 +62,7 @@ impl Guestfsd {
         for name in [".", ".."] {
             let path = BString::from(format!("{dir}/{name}"));
             let status = self.tree().status(path.as_ref(), Last::Follow).at(&place)?;
-            send(name.as_bytes(), status.metadata.inode.0, Some(FileType::Directory))?;
+            send(name.as_bytes(), status.metadata.number, Some(FileType::Directory))?;
         }
         self.each_name(&place, dir, send)?;
         out.flush()
@@ -105,7 +105,7 @@ impl Guestfsd {
                 let status = visit.directory.status(visit.name).at(visit.path)?;
                 let metadata = status.metadata;
                 let several = metadata.links > 1 && metadata.file_type != FileType::Directory;
-                if !several || linked.insert((status.device.major, status.device.minor, metadata.inode)) {
+                if !several || linked.insert((status.device.major, status.device.minor, metadata.number)) {
                     blocks = blocks.saturating_add(metadata.blocks);
                 }
                 Ok(())

@@ -235,7 +235,8 @@ mod tests {
     fn modes_show_their_special_bits() {
         let text = |file_type, permissions| {
             mode_text(&Metadata {
-                inode: disk::fs::InodeId(1),
+                number: 1,
+                subvolume: 0,
                 file_type,
                 permissions,
                 links: 1,

@@ -121,7 +121,7 @@ pub(super) fn statns(status: &Status) -> Statns {
     let metadata = &status.metadata;
     Statns {
         st_dev: device_number(status.device),
-        st_ino: wire(metadata.inode.0),
+        st_ino: wire(metadata.number),
         st_mode: i64::from(format_bits(metadata.file_type) | u32::from(metadata.permissions)),
         st_nlink: i64::from(metadata.links),
         st_uid: i64::from(metadata.uid),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use bstr::{BStr, BString, ByteSlice, ByteVec};
-use disk::fs::{FileType, InodeId};
+use disk::fs::FileType;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
@@ -98,7 +98,7 @@ pub(super) fn walk(
 fn names_of(directory: &dyn Directory<'_>) -> crate::engine::Result<Vec<(BString, Option<FileType>)>> {
     let mut names = Vec::new();
     directory.read(&mut |entry| {
-        names.push((entry.inode, (BString::from(entry.name), entry.file_type)));
+        names.push((entry.number, (BString::from(entry.name), entry.file_type)));
         ControlFlow::Continue(())
     })?;
     as_find_goes(&mut names);
@@ -106,7 +106,7 @@ fn names_of(directory: &dyn Directory<'_>) -> crate::engine::Result<Vec<(BString
 }
 
 /// Puts the names of a directory, each with its inode, from the order of the kernel into that of find(1).
-fn as_find_goes<T>(names: &mut [(InodeId, T)]) {
+fn as_find_goes<T>(names: &mut [(u64, T)]) {
     for part in names.chunks_mut(FIND_READS) {
         if part.len() > FIND_SORTS_ABOVE {
             part.sort_by_key(|(inode, _)| *inode);
@@ -120,7 +120,7 @@ mod tests {
 
     /// Names numbered as they are stored, two to an inode, the last inode first.
     fn order_of(count: u64) -> Vec<u64> {
-        let mut names: Vec<_> = (0..count).map(|nr| (InodeId((count - nr) / 2), nr)).collect();
+        let mut names: Vec<_> = (0..count).map(|nr| ((count - nr) / 2, nr)).collect();
         as_find_goes(&mut names);
         names.into_iter().map(|(_, nr)| nr).collect()
     }

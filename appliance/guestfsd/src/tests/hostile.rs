@@ -33,10 +33,10 @@ struct Lies(&'static [Inode]);
 
 impl Lies {
     fn inode(&self, id: InodeId) -> Result<Inode> {
-        let index = usize::try_from(id.0).unwrap().wrapping_sub(1);
+        let index = usize::try_from(id.number).unwrap().wrapping_sub(1);
         match self.0.get(index) {
-            Some(Inode::Broken) | None => Err(Error::corrupt(format!("inode {}", id.0))),
-            Some(Inode::Strange) => Err(Error::unsupported(format!("inode {} is strange", id.0))),
+            Some(Inode::Broken) | None => Err(Error::corrupt(format!("inode {}", id.number))),
+            Some(Inode::Strange) => Err(Error::unsupported(format!("inode {} is strange", id.number))),
             Some(inode) => Ok(*inode),
         }
     }
@@ -55,16 +55,21 @@ impl Filesystem for Lies {
     }
 
     fn root(&self) -> InodeId {
-        InodeId(1)
+        InodeId::new(1)
     }
 
     fn lookup(&self, dir: InodeId, name: &[u8]) -> Result<Option<InodeId>> {
-        Ok(self.names(dir)?.iter().find(|(n, _)| *n == name).map(|(_, id)| InodeId(*id)))
+        Ok(self.names(dir)?.iter().find(|(n, _)| *n == name).map(|(_, id)| InodeId::new(*id)))
     }
 
     fn read_dir(&self, dir: InodeId, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {
         for (name, id) in self.names(dir)? {
-            let entry = DirEntry { name, inode: InodeId(*id), file_type: Some(FileType::Directory) };
+            let entry = DirEntry {
+                name,
+                inode: InodeId::new(*id),
+                number: *id,
+                file_type: Some(FileType::Directory),
+            };
             if each(entry).is_break() {
                 break;
             }
@@ -78,7 +83,8 @@ impl Filesystem for Lies {
             _ => (FileType::Directory, 0),
         };
         Ok(Metadata {
-            inode,
+            number: inode.number,
+            subvolume: 0,
             file_type,
             permissions: 0o755,
             links: 1,
@@ -96,7 +102,7 @@ impl Filesystem for Lies {
     }
 
     fn open(&self, inode: InodeId) -> Result<Box<dyn FileData + '_>> {
-        Err(Error::corrupt(format!("inode {}", inode.0)))
+        Err(Error::corrupt(format!("inode {}", inode.number)))
     }
 
     fn read_link(&self, inode: InodeId) -> Result<BString> {

@@ -33,8 +33,8 @@ pub(super) fn find(ext: &Ext, dir: &Inode, name: &[u8]) -> Result<Option<InodeId
         ControlFlow::Continue(())
     })?;
     match (exact, folded) {
-        (Some(inode), _) => Ok(Some(InodeId(inode.into()))),
-        (None, Some(inode)) if name.is_ascii() => Ok(Some(InodeId(inode.into()))),
+        (Some(inode), _) => Ok(Some(InodeId::new(inode.into()))),
+        (None, Some(inode)) if name.is_ascii() => Ok(Some(InodeId::new(inode.into()))),
         (None, _) if unsure => Err(Error::unsupported(format!(
             "a name outside ASCII in directory {}, which ignores case",
             dir.number

@@ -140,7 +140,8 @@ impl Ext {
                 return ControlFlow::Break(());
             }
             let file_type = if typed { file_type(entry.kind) } else { None };
-            each(DirEntry { name: entry.name, inode: InodeId(entry.inode.into()), file_type })
+            let number = entry.inode.into();
+            each(DirEntry { name: entry.name, inode: InodeId::new(number), number, file_type })
         })?;
         bad.map_or(Ok(()), Err)
     }
@@ -164,7 +165,7 @@ impl Ext {
         let mut found = None;
         self.all_entries(dir, &mut |entry| {
             if entry.name == name {
-                found = Some(InodeId(entry.inode.into()));
+                found = Some(InodeId::new(entry.inode.into()));
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

@@ -182,7 +182,7 @@ pub(super) fn find(ext: &Ext, dir: &Inode, name: &[u8]) -> Result<Option<Option<
         let mut found = None;
         let _ = ext.entries(&leaf, |entry| {
             if entry.name == name {
-                found = Some(InodeId(entry.inode.into()));
+                found = Some(InodeId::new(entry.inode.into()));
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

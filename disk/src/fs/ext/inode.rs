@@ -151,10 +151,10 @@ impl Ext {
     /// The inode that a directory entry or a caller names.
     pub(super) fn inode(&self, id: InodeId) -> Result<Inode> {
         let sb = &self.superblock;
-        let number = u32::try_from(id.0)
+        let number = u32::try_from(id.number)
             .ok()
             .filter(|n| *n == ROOT || *n >= sb.first_inode && !sb.private_inodes.contains(n))
-            .ok_or_else(|| Error::corrupt(format!("inode {} is not an ordinary one", id.0)))?;
+            .ok_or_else(|| Error::corrupt(format!("inode {} is not an ordinary one", id.number)))?;
         let inode = self.any_inode(number)?;
         if inode.has(flags::EA_INODE) {
             return Err(Error::corrupt(format!(
@@ -297,7 +297,8 @@ impl Ext {
             blocks = blocks.saturating_add(inode.size.div_ceil(512));
         }
         Ok(Metadata {
-            inode: InodeId(inode.number.into()),
+            number: inode.number.into(),
+            subvolume: 0,
             file_type: inode.file_type,
             permissions: inode.mode & 0o7777,
             links: inode.links.into(),

@@ -97,7 +97,7 @@ impl Filesystem for Ext {
     }
 
     fn root(&self) -> InodeId {
-        InodeId(inode::ROOT.into())
+        InodeId::new(inode::ROOT.into())
     }
 
     fn lookup(&self, dir: InodeId, name: &[u8]) -> Result<Option<InodeId>> {

@@ -96,22 +96,22 @@ impl Listing {
 mod tests {
     use super::*;
 
-    const DIR: DirId = DirId { mount: 1, inode: InodeId(2) };
+    const DIR: DirId = DirId { mount: 1, inode: InodeId::new(2) };
 
     #[test]
     fn a_listing_keeps_what_was_known_and_the_first_of_two_equal_names() {
         let mut cache = Dentries::default();
-        cache.insert(DIR, b"a", Dentry { inode: InodeId(11), file_type: Some(FileType::Fifo) });
+        cache.insert(DIR, b"a", Dentry { inode: InodeId::new(11), file_type: Some(FileType::Fifo) });
         let mut listing = cache.start_listing(DIR);
-        listing.add(b"a", InodeId(11));
-        listing.add(b"b", InodeId(12));
-        listing.add(b"b", InodeId(13));
+        listing.add(b"a", InodeId::new(11));
+        listing.add(b"b", InodeId::new(12));
+        listing.add(b"b", InodeId::new(13));
         cache.end_listing(listing);
         assert_eq!(
             cache.get(DIR, b"a"),
-            Some(Dentry { inode: InodeId(11), file_type: Some(FileType::Fifo) })
+            Some(Dentry { inode: InodeId::new(11), file_type: Some(FileType::Fifo) })
         );
-        assert_eq!(cache.get(DIR, b"b"), Some(Dentry { inode: InodeId(12), file_type: None }));
+        assert_eq!(cache.get(DIR, b"b"), Some(Dentry { inode: InodeId::new(12), file_type: None }));
         assert_eq!(cache.get(DIR, b"c"), None);
         assert_eq!(cache.names, 2);
     }
@@ -120,21 +120,21 @@ mod tests {
     fn the_number_of_names_is_bounded() {
         let mut cache = Dentries::default();
         for dir in 0..10 {
-            let mut listing = cache.start_listing(DirId { mount: 0, inode: InodeId(dir) });
+            let mut listing = cache.start_listing(DirId { mount: 0, inode: InodeId::new(dir) });
             for n in 0..10_000u32 {
-                listing.add(&n.to_le_bytes(), InodeId(1));
+                listing.add(&n.to_le_bytes(), InodeId::new(1));
             }
             cache.end_listing(listing);
             assert!(cache.names <= MAX_NAMES);
         }
         let mut listing = cache.start_listing(DIR);
         for n in 0..100_000u32 {
-            listing.add(&n.to_le_bytes(), InodeId(1));
+            listing.add(&n.to_le_bytes(), InodeId::new(1));
         }
         cache.end_listing(listing);
         assert_eq!(cache.get(DIR, &1u32.to_le_bytes()), None);
         for n in 0..100_000u32 {
-            cache.insert(DIR, &n.to_le_bytes(), Dentry { inode: InodeId(1), file_type: None });
+            cache.insert(DIR, &n.to_le_bytes(), Dentry { inode: InodeId::new(1), file_type: None });
             assert!(cache.names <= MAX_NAMES);
         }
     }

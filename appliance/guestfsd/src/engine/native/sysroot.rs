@@ -13,7 +13,7 @@ use disk::{Error, ErrorKind, Result};
 use nix::errno::Errno;
 
 /// Number of the root directory.
-const ROOT: InodeId = InodeId(1);
+const ROOT: InodeId = InodeId::new(1);
 
 /// Most directories that can be made: nobody mounts more than a few filesystems.
 const MAX_DIRECTORIES: usize = 4096;
@@ -30,7 +30,7 @@ pub(super) struct Sysroot {
 
 impl Sysroot {
     pub(super) fn new() -> Self {
-        Sysroot { directories: BTreeMap::from([(ROOT, BTreeMap::new())]), next: ROOT.0 + 1 }
+        Sysroot { directories: BTreeMap::from([(ROOT, BTreeMap::new())]), next: ROOT.number + 1 }
     }
 
     /// Makes directory `name` in `parent`.
@@ -42,7 +42,7 @@ impl Sysroot {
         if names.contains_key(name.as_bstr()) {
             return Err(Errno::EEXIST);
         }
-        let inode = InodeId(self.next);
+        let inode = InodeId::new(self.next);
         self.next += 1;
         names.insert(name.into(), inode);
         self.directories.insert(inode, BTreeMap::new());
@@ -83,7 +83,9 @@ impl Filesystem for Sysroot {
 
     fn read_dir(&self, dir: InodeId, each: &mut dyn FnMut(DirEntry<'_>) -> ControlFlow<()>) -> Result<()> {
         for (name, &inode) in self.names(dir)? {
-            if each(DirEntry { name, inode, file_type: Some(FileType::Directory) }).is_break() {
+            if each(DirEntry { name, inode, number: inode.number, file_type: Some(FileType::Directory) })
+                .is_break()
+            {
                 break;
             }
         }
@@ -93,7 +95,8 @@ impl Filesystem for Sysroot {
     fn metadata(&self, inode: InodeId) -> Result<Metadata> {
         let children = u32::try_from(self.names(inode)?.len()).unwrap_or(u32::MAX);
         Ok(Metadata {
-            inode,
+            number: inode.number,
+            subvolume: 0,
             file_type: FileType::Directory,
             permissions: 0o755,
             links: children.saturating_add(2),

@@ -117,7 +117,7 @@ impl Walk {
     fn end(&self) -> Step {
         // The root is never popped.
         self.steps.last().copied().unwrap_or(Step {
-            node: DirId { mount: 0, inode: disk::fs::InodeId(0) },
+            node: DirId { mount: 0, inode: disk::fs::InodeId::new(0) },
             file_type: FileType::Directory,
             path_before: 0,
         })
