@@ -6,9 +6,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::checksum::crc32c;
 use super::superblock::Superblock;
 use super::{dir, extents, htree, xattr};
+use crate::crc::crc32c;
 use crate::{Context, Error, ReadAt, Result};
 
 /// How many bytes of metadata are kept. Holds the inode table of some 16,000 inodes or 1,000 directory blocks.

@@ -5,10 +5,11 @@
 
 use super::Ext;
 use super::blocks::Check;
-use super::checksum::{crc16, crc32c};
+use super::checksum::crc16;
 use super::features::{incompat, ro_compat};
 use super::superblock::Superblock;
 use crate::bytes::Fields;
+use crate::crc::crc32c;
 use crate::{Context, Error, Result};
 
 /// Where the checksum lies in a descriptor; it covers what is before and after it.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::Ext;
 use super::blocks::Check;
-use super::checksum::crc32c;
 use super::features::{incompat, ro_compat};
 use super::superblock::GOOD_OLD_INODE_SIZE;
 use crate::bytes::Fields;
+use crate::crc::crc32c;
 use crate::fs::{DeviceNumber, FileType, InodeId, Metadata, Timestamp};
 use crate::{Context, Error, ErrorKind, Result};
 

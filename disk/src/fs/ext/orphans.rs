@@ -12,12 +12,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::Ext;
 use super::blocks::Check;
-use super::checksum::crc32c;
 use super::extents::Node;
 use super::features::{incompat, ro_compat};
 use super::inode::{Inode, flags};
 use super::map::{Map, Place, Segment};
 use crate::bytes::Fields;
+use crate::crc::crc32c;
 use crate::fs::FileType;
 use crate::{Context, Error, Result};
 

@@ -4,9 +4,9 @@
 //! multiplies with has been checked here. Source of all offsets: kernel.org, "ext4 Data Structures and Algorithms",
 //! section "Super Block".
 
-use super::checksum::crc32c;
 use super::features::{compat, incompat, ro_compat};
 use crate::bytes::Fields;
+use crate::crc::crc32c;
 use crate::{Error, ReadAt, Result};
 
 /// Where the superblock lies, in bytes from the start.

@@ -10,11 +10,11 @@ use bstr::BString;
 use super::Ext;
 use super::acl;
 use super::blocks::Check;
-use super::checksum::crc32c;
 use super::features::incompat;
 use super::file::File;
 use super::inode::{Inode, flags};
 use crate::bytes::{Fields, index};
+use crate::crc::crc32c;
 use crate::fs::{FileData, FileType, Xattr};
 use crate::{Context, Error, Result};
 

@@ -5,7 +5,7 @@
 use crate::bytes::{Fields, index};
 use crate::{Error, Result};
 
-use crate::fs::ext::checksum::crc32c;
+use crate::crc::crc32c;
 
 /// First four bytes of every block of a journal that is not data.
 pub(super) const MAGIC: u32 = 0xC03B_3998;

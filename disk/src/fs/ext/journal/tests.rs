@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::checksum::crc32_be;
 use super::{JournalFile, Run, replay};
-use crate::fs::ext::checksum::crc32c;
+use crate::crc::crc32c;
 use crate::{ErrorKind, MemSource, ReadAt, Result};
 
 const BLOCK: usize = 1024;
