@@ -29,6 +29,7 @@
 pub mod bytes;
 pub mod cache;
 mod clock;
+mod codec;
 mod crc;
 mod error;
 pub mod fs;

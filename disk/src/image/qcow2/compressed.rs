@@ -1,13 +1,10 @@
 //! Decompression of clusters. A cluster is one raw deflate stream or a sequence of zstd frames, in whole sectors, so that
 //! garbage may follow; it must give a whole cluster of bytes.
 
-use std::io::Read;
-
 use flate2::{Decompress, FlushDecompress};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::header::Compression;
-use crate::bytes::Fields;
+use crate::codec::zstd::Zstd;
 use crate::{Error, ReadAt, Result};
 
 /// Largest window in bytes that a zstd frame may ask for: four times the largest cluster. The decoder takes that much
@@ -15,21 +12,16 @@ use crate::{Error, ReadAt, Result};
 const MAX_WINDOW: u64 = 8 << 20;
 
 /// Memory for decompressing, to be used again and again.
+#[derive(Debug)]
 pub(super) struct Decoder {
     input: Vec<u8>,
     inflate: Option<Decompress>,
-    zstd: Option<FrameDecoder>,
-}
-
-impl std::fmt::Debug for Decoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Decoder")
-    }
+    zstd: Zstd,
 }
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Decoder { input: Vec::new(), inflate: None, zstd: None }
+        Decoder { input: Vec::new(), inflate: None, zstd: Zstd::new(MAX_WINDOW) }
     }
 
     /// Fills `output` from the compressed data in the `len` bytes at `offset` of `file`. `len` is at most twice the
@@ -63,31 +55,14 @@ impl Decoder {
     }
 
     fn unzstd(&mut self, output: &mut [u8]) -> Result<()> {
-        let damaged = |_| Error::corrupt("compressed data is not a zstd frame");
         let mut input = self.input.as_slice();
         let mut output = output;
         while !output.is_empty() {
-            check_window(input)?;
-            let decoder = self.zstd.get_or_insert_with(FrameDecoder::new);
-            decoder.reset(&mut input).map_err(damaged)?;
-            loop {
-                let finished = decoder
-                    .decode_blocks(&mut input, BlockDecodingStrategy::UptoBytes(output.len()))
-                    .map_err(damaged)?;
-                while decoder.can_collect() > 0 {
-                    if output.is_empty() {
-                        return Err(Error::corrupt("compressed data gives more than a cluster"));
-                    }
-                    let count = decoder.read(output).map_err(|error| Error::io("zstd decoder", error))?;
-                    if count == 0 {
-                        break;
-                    }
-                    output = output.get_mut(count..).unwrap_or_default();
-                }
-                if finished {
-                    break;
-                }
+            let decoded = self.zstd.frame(&mut input, output)?;
+            if !decoded.whole {
+                return Err(Error::corrupt("compressed data gives more than a cluster"));
             }
+            output = output.get_mut(decoded.count..).unwrap_or_default();
         }
         Ok(())
     }
@@ -96,41 +71,6 @@ impl Decoder {
 #[cold]
 fn too_short() -> Error {
     Error::corrupt("compressed data gives less than a cluster")
-}
-
-/// Refuses a zstd frame that needs too much memory. Frame header: RFC 8878, section 3.1.1.1.
-fn check_window(frame: &[u8]) -> Result<()> {
-    /// Frame_Header_Descriptor: no window descriptor, but the content size, which is the window.
-    const SINGLE_SEGMENT: u8 = 1 << 5;
-    const MAGIC: u32 = 0xFD2F_B528;
-    if frame.le32(0)? != MAGIC {
-        return Err(Error::corrupt("compressed data is not a zstd frame"));
-    }
-    let descriptor = frame.u8(4)?;
-    // The low two bits: length of the dictionary ID field. The high two: length of the content size field.
-    // After magic and descriptor (5 bytes), and without a window descriptor: the content size is here.
-    let size_at = match descriptor & 3 {
-        0 => 5,
-        1 => 6,
-        2 => 7,
-        _ => 9,
-    };
-    let window = if descriptor & SINGLE_SEGMENT != 0 {
-        match descriptor >> 6 {
-            0 => u64::from(frame.u8(size_at)?),
-            1 => u64::from(frame.le16(size_at)?).saturating_add(256),
-            2 => u64::from(frame.le32(size_at)?),
-            _ => frame.le64(size_at)?,
-        }
-    } else {
-        let field = frame.u8(5)?;
-        let base = 1u64.checked_shl(u32::from(field >> 3).saturating_add(10)).unwrap_or(u64::MAX);
-        (base / 8).saturating_mul(u64::from(field & 7)).saturating_add(base)
-    };
-    if window > MAX_WINDOW {
-        return Err(Error::unsupported(format!("compressed data with a zstd window of {window} bytes")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
