@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::checksums::{self, Repair};
+
 /// One or more images, of which the first is changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fixture {
@@ -71,6 +73,16 @@ pub(super) fn find(name: &str) -> Result<Fixture> {
 }
 
 impl Fixture {
+    /// How checksums in the image that is changed are made right again, if it has any.
+    pub(super) fn repair(&self) -> Option<Repair> {
+        match self.kind {
+            Kind::Ext(_) | Kind::Crashed(..) => Some(checksums::ext::repair),
+            Kind::Partitioned { table: "gpt", .. } => Some(checksums::gpt::repair),
+            Kind::Lvm(_) => Some(checksums::lvm::repair),
+            Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
+        }
+    }
+
     /// Its images in `dir`, the one that is changed first.
     pub(super) fn images(&self, dir: &Path) -> Vec<PathBuf> {
         match self.kind {

@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: reads damaged copies of small disks with everything that this project has for reading them.
 //!
 //! Each mutant is a fixture with a few bytes changed, where the readers look (a recording of their reads on the whole
-//! fixture says where). It must end in output or an error, within 2 s of processor time and 256 MB of memory. Mutants
+//! fixture says where), and in most of them the checksums made right again. It must end in output or an error, within 2 s of processor time and 256 MB of memory. Mutants
 //! follow from fixture and number alone: `--only NUMBER` repeats one.
 //!
 //! ```text
@@ -11,6 +11,7 @@
 //!
 //! Needs root, e2fsprogs, qemu-utils, gdisk, fdisk, xz-utils, and for unclean filesystems xfsprogs and python3.
 
+mod checksums;
 mod fixtures;
 mod mutate;
 mod stack;
@@ -79,6 +80,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for fixture in &chosen {
         fixture.make(&dir).with_context(|| format!("making the fixture {}", fixture.name))?;
+        worker::check_repair(fixture, &dir)
+            .with_context(|| format!("checksums of the fixture {}", fixture.name))?;
     }
     if let Some(only) = options.only {
         return chosen.iter().try_for_each(|fixture| worker::explain(fixture, &dir, only));

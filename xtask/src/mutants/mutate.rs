@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use disk::{ReadAt, Result};
 
+use super::checksums::Repair;
+
 /// Unit in which places to change are chosen, in bytes.
-const SECTOR: u64 = 512;
+pub(super) const SECTOR: u64 = 512;
 /// How many of the sectors that are read first count as headers, which a third of all changes go to.
 const HEADERS: usize = 24;
 /// Longest read that is taken for metadata, in bytes.
@@ -53,7 +55,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
     }
 
@@ -125,6 +127,16 @@ impl Mutant {
             mutant.change(sectors, random);
         }
         mutant
+    }
+
+    /// Makes checksums right after every change.
+    pub(super) fn repair(&mut self, repair: Repair) {
+        let changed: Vec<u64> = self.patches.iter().map(|patch| patch.offset).collect();
+        for offset in changed {
+            // What can't be read (a change past the end) is left as it is.
+            let patches = repair(&self.inner, self, offset).unwrap_or_default();
+            self.patches.extend(patches);
+        }
     }
 
     fn change(&mut self, sectors: &[u64], random: &mut Random) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bstr::BString;
 use disk::cache::Cached;
-use disk::fs::{FileType, Filesystem, InodeId};
+use disk::fs::{FileType, Filesystem, InodeId, SubvolumeName};
 use disk::image::{self, NoRelated};
 use disk::volume::lvm2;
 use disk::{Error, ReadAt, Result, partition, probe};
@@ -63,14 +63,15 @@ pub(super) fn read(files: Vec<Arc<dyn ReadAt>>, content: bool) -> Found {
             devices.push((name.into(), disk));
         }
     }
+    let members: Vec<_> = devices.iter().map(|(_, device)| Arc::clone(device)).collect();
     for (_, device) in &devices {
-        read_device(device, content, &mut found);
+        read_device(device, &members, content, &mut found);
     }
     let Some(volumes) = found.note(lvm2::scan(&devices)) else { return found };
     for volume in volumes.groups.iter().flat_map(|group| &group.volumes) {
         let opened = volume.open();
         if let Some(device) = found.note(opened) {
-            read_device(&device, content, &mut found);
+            read_device(&device, &members, content, &mut found);
         }
     }
     for problem in volumes.problems {
@@ -79,12 +80,12 @@ pub(super) fn read(files: Vec<Arc<dyn ReadAt>>, content: bool) -> Found {
     found
 }
 
-fn read_device(device: &Arc<dyn ReadAt>, content: bool, found: &mut Found) {
+fn read_device(device: &Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>], content: bool, found: &mut Found) {
     let mut start = vec![0; 4096.min(usize::try_from(device.len()).unwrap_or(4096))];
     let read = device.read_at(0, &mut start);
     found.note(read);
     found.note(probe::probe(device));
-    let opened = disk::fs::open(Arc::clone(device));
+    let opened = disk::fs::open_with(Arc::clone(device), members);
     if let Some(filesystem) = found.note(opened) {
         walk(&*filesystem, content, found);
     }
@@ -94,6 +95,9 @@ fn walk(filesystem: &dyn Filesystem, content: bool, found: &mut Found) {
     found.note(filesystem.stat_fs());
     let mut directories = HashSet::new();
     let mut todo = vec![filesystem.root()];
+    for subvolume in found.note(filesystem.subvolumes()).unwrap_or_default() {
+        todo.extend(found.note(filesystem.subvolume_root(SubvolumeName::Id(subvolume.id))));
+    }
     while let Some(inode) = todo.pop() {
         found.names += 1;
         if found.names > MAX_NAMES {

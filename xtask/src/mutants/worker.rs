@@ -8,18 +8,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use disk::{Error, ErrorKind, ReadAt};
 use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 
+use super::checksums::Repair;
 use super::fixtures::Fixture;
-use super::mutate::{Mutant, Random, Recorder};
+use super::mutate::{Mutant, Random, Recorder, SECTOR};
 use super::stack::{self, Found};
 
 /// Address space that a worker may take, in bytes.
 const MEMORY: u64 = 256 << 20;
 
+/// One mutant in so many keeps wrong checksums.
+const UNREPAIRED: u64 = 5;
 /// How many bytes of a change are printed.
 const SHOWN: usize = 16;
 
@@ -54,6 +57,7 @@ fn images(fixture: &Fixture, dir: &Path) -> Result<VecDeque<Arc<dyn ReadAt>>> {
 /// A fixture, and where it may be changed: only its first image is.
 struct Subject {
     name: &'static str,
+    repair: Option<Repair>,
     images: VecDeque<Arc<dyn ReadAt>>,
     sectors: Vec<u64>,
 }
@@ -68,16 +72,42 @@ impl Subject {
             *first = Arc::clone(&recorder) as _;
         }
         stack::read(recorded, false);
-        Ok(Subject { name: fixture.name, images, sectors: recorder.sectors() })
+        Ok(Subject { name: fixture.name, repair: fixture.repair(), images, sectors: recorder.sectors() })
     }
 
     fn mutant(&self, number: u64) -> (Arc<Mutant>, Vec<Arc<dyn ReadAt>>) {
         let mut images = self.images.clone();
         let first = images.pop_front().unwrap_or_else(|| Arc::new(disk::MemSource::new(Vec::new())));
-        let mutant = Arc::new(Mutant::new(first, &self.sectors, &mut Random::new(self.name, number)));
+        let mut random = Random::new(self.name, number);
+        let mut mutant = Mutant::new(first, &self.sectors, &mut random);
+        if let Some(repair) = self.repair
+            && random.below(UNREPAIRED) != 0
+        {
+            mutant.repair(repair);
+        }
+        let mutant = Arc::new(mutant);
         images.push_front(Arc::clone(&mutant) as _);
         (mutant, images.into())
     }
+}
+
+/// Makes sure that a fixture's checksums, computed anew, are those that it has.
+pub(super) fn check_repair(fixture: &Fixture, dir: &Path) -> Result<()> {
+    let Some(repair) = fixture.repair() else { return Ok(()) };
+    let subject = Subject::new(fixture, dir)?;
+    let image = subject.images.front().context("no image")?;
+    for sector in &subject.sectors {
+        for patch in repair(image, image, sector * SECTOR)? {
+            let mut bytes = vec![0; patch.bytes.len()];
+            image.read_at(patch.offset, &mut bytes)?;
+            ensure!(
+                bytes == patch.bytes,
+                "the checksum at {:#x} is another than that computed",
+                patch.offset
+            );
+        }
+    }
+    Ok(())
 }
 
 fn outcome(found: &Found) -> &'static str {
