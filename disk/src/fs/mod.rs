@@ -1,6 +1,7 @@
 //! Filesystems: one read-only trait for all of them, and one module each.
 
 pub mod ext;
+pub mod xfs;
 
 use std::fmt::Debug;
 use std::ops::{ControlFlow, Range};
