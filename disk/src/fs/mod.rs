@@ -1,5 +1,6 @@
 //! Filesystems: one read-only trait for all of them, and one module each.
 
+pub mod btrfs;
 pub mod ext;
 pub mod xfs;
 
