@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Btrfs ── root ── tree ── node ── volumes ── chunk, device ── superblock
+//!   └── file ── extents, data ── compress
 //! ```
 //!
 //! All checksums are verified; what is wrong on every copy is `Corrupt`. Feature bits that are not known are `Unsupported`,
@@ -9,9 +10,13 @@
 
 mod checksum;
 mod chunk;
+mod compress;
+mod data;
 mod device;
 mod dir;
+mod extents;
 mod features;
+mod file;
 mod key;
 mod node;
 mod open;
@@ -22,7 +27,9 @@ mod volumes;
 
 use std::sync::Arc;
 
+use self::data::Data;
 pub use self::device::{DeviceInfo, device_info};
+use self::key::object;
 use self::superblock::Superblock;
 use self::tree::{Root, Trees};
 use crate::{ReadAt, Result};
@@ -35,6 +42,7 @@ pub struct Btrfs {
     /// The tree of trees.
     roots: Root,
     default_subvolume: u64,
+    data: Data,
 }
 
 impl Btrfs {
@@ -54,6 +62,8 @@ impl Btrfs {
         let (trees, superblock) = open::open(source, members)?;
         let roots = open::root_tree(&superblock);
         let default_subvolume = trees.default_subvolume(roots)?;
-        Ok(Btrfs { superblock, trees, roots, default_subvolume })
+        let checksums = trees.system_root(roots, object::CSUM_TREE)?;
+        let data = Data::new(&superblock, checksums);
+        Ok(Btrfs { superblock, trees, roots, default_subvolume, data })
     }
 }
