@@ -1,4 +1,4 @@
-//! `cargo xtask diff`: the ext filesystems of every feature set, read by the disk crate and by the kernel: every path, mode,
+//! `cargo xtask diff`: the filesystems of every feature set, read by the disk crate and by the kernel: every path, mode,
 //! owner, size, time, link target, attribute and content has to be the same.
 
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ fn walk(what: &str, place: &Path, listing: &Path) -> Result<()> {
 
 /// Compares all images.
 pub(crate) fn run() -> Result<()> {
-    let directory = fixtures::directory().join("ext");
+    let directory = fixtures::directory().join("filesystems");
     let mut images: Vec<_> = fs::read_dir(&directory)
         .with_context(|| format!("no {}: run `cargo xtask fixtures --full` first", directory.display()))?
         .map(|entry| Ok(entry?.path()))

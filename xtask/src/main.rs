@@ -8,6 +8,7 @@ mod fixtures;
 mod fuzz;
 mod man;
 mod mutants;
+mod read_tree;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -24,7 +25,7 @@ struct Cli {
 enum Task {
     /// Build real guests and filesystem images (as root, on Debian).
     Fixtures(fixtures::Options),
-    /// Compare the ext filesystems of `fixtures --full` with the kernel's mounts of them (as root).
+    /// Compare the filesystems of `fixtures --full` with the kernel's mounts of them (as root).
     Diff,
     /// Measure time and memory against other programs, on the guests of `fixtures --full` (as root).
     Bench(bench::Options),
@@ -34,6 +35,9 @@ enum Task {
     Ci,
     /// Make the manual pages and shell completions in man/ from the tools' options.
     Man,
+    /// Walk a tree and read all of it, as one half of a comparison in `bench`.
+    #[command(hide = true)]
+    ReadTree(read_tree::Options),
     /// Read damaged copies of small disks; nothing may crash, hang or take much memory (as root, on Debian).
     Mutants(mutants::Options),
 }
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => ci::run(),
         Task::Man => man::run(),
+        Task::ReadTree(options) => read_tree::run(&options),
         Task::Mutants(options) => mutants::run(&options),
     }
 }
