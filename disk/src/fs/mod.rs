@@ -26,9 +26,12 @@ pub fn open(source: Arc<dyn ReadAt>) -> Result<Arc<dyn Filesystem>> {
 ///
 /// # Errors
 /// As for [`open`]; `Unsupported` if a device is missing that must be there.
-pub fn open_with(source: Arc<dyn ReadAt>, _members: &[Arc<dyn ReadAt>]) -> Result<Arc<dyn Filesystem>> {
+pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result<Arc<dyn Filesystem>> {
     if ext::Ext::is_on(&source)? {
         return Ok(Arc::new(ext::Ext::open(source)?));
+    }
+    if btrfs::Btrfs::is_on(&source)? {
+        return Ok(Arc::new(btrfs::Btrfs::open(&source, members)?));
     }
     match foreign(&source)? {
         Some(kind) => Err(Error::unsupported(format!("a filesystem of type {kind}"))),
@@ -39,9 +42,8 @@ pub fn open_with(source: Arc<dyn ReadAt>, _members: &[Arc<dyn ReadAt>]) -> Resul
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 16] = [
+    const MAGIC: [(u64, &[u8], &str); 15] = [
         (0, b"XFSB", "xfs"),
-        (0x1_0040, b"_BHRfS_M", "btrfs"),
         (3, b"NTFS    ", "ntfs"),
         (3, b"EXFAT   ", "exfat"),
         (0x36, b"FAT", "vfat"),

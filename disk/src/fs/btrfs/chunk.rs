@@ -15,7 +15,7 @@ const STRIPE_LEN: u64 = 64 << 10;
 /// [`STRIPE_LEN`] as a shift.
 const STRIPE_BITS: u32 = 16;
 /// The longest chunk in bytes, as the kernel has it: what 2^32 stripes hold.
-const MAX_LEN: u64 = (u32::MAX as u64) << STRIPE_BITS;
+const MAX_LEN: u64 = 0xffff_ffff << STRIPE_BITS;
 /// Most chunks that are kept: 256 TiB in chunks of 1 GiB.
 const MAX_CHUNKS: usize = 1 << 18;
 

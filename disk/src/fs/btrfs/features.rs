@@ -6,8 +6,6 @@
 
 /// Incompatible features.
 pub(super) mod incompat {
-    /// Data and metadata share block groups.
-    pub(in super::super) const MIXED_GROUPS: u64 = 1 << 2;
     /// Blocks of metadata bear `metadata_uuid` and not the UUID that the filesystem shows.
     pub(in super::super) const METADATA_UUID: u64 = 1 << 10;
 
@@ -15,7 +13,7 @@ pub(super) mod incompat {
     const KNOWN: [(u64, &str); 13] = [
         (1 << 0, "mixed_backref"),
         (1 << 1, "default_subvol"),
-        (MIXED_GROUPS, "mixed_groups"),
+        (1 << 2, "mixed_groups"),
         (1 << 3, "compress_lzo"),
         (1 << 4, "compress_zstd"),
         (1 << 5, "big_metadata"),

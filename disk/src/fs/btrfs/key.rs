@@ -45,6 +45,7 @@ impl std::fmt::Display for Key {
 /// Kinds of items.
 pub(super) mod kind {
     pub(in super::super) const INODE_ITEM: u8 = 1;
+    pub(in super::super) const INODE_REF: u8 = 12;
     pub(in super::super) const ORPHAN_ITEM: u8 = 48;
     pub(in super::super) const XATTR_ITEM: u8 = 24;
     pub(in super::super) const DIR_ITEM: u8 = 84;
@@ -55,7 +56,6 @@ pub(super) mod kind {
     pub(in super::super) const ROOT_BACKREF: u8 = 144;
     pub(in super::super) const ROOT_REF: u8 = 156;
     pub(in super::super) const BLOCK_GROUP_ITEM: u8 = 192;
-    pub(in super::super) const DEV_EXTENT: u8 = 204;
     pub(in super::super) const DEV_ITEM: u8 = 216;
     pub(in super::super) const CHUNK_ITEM: u8 = 228;
 }
@@ -68,14 +68,14 @@ pub(super) mod object {
     pub(in super::super) const EXTENT_TREE: u64 = 2;
     /// Where logical addresses lie on devices.
     pub(in super::super) const CHUNK_TREE: u64 = 3;
-    /// Which parts of devices are used.
-    pub(in super::super) const DEV_TREE: u64 = 4;
     /// The top subvolume.
     pub(in super::super) const FS_TREE: u64 = 5;
     /// Names the default subvolume, in the root tree.
     pub(in super::super) const ROOT_TREE_DIR: u64 = 6;
     /// Checksums of data.
     pub(in super::super) const CSUM_TREE: u64 = 7;
+    /// Free space, if it is not in inodes of the root tree.
+    pub(in super::super) const FREE_SPACE_TREE: u64 = 10;
     /// Block groups, if they have a tree of their own.
     pub(in super::super) const BLOCK_GROUP_TREE: u64 = 11;
     /// Orphans (a negative number).

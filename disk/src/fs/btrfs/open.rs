@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::chunk::{Chunk, Chunks};
 use super::device::{Devices, Item};
-use super::features::incompat;
 use super::key::{Key, kind, object};
 use super::node::Format;
 use super::superblock::Superblock;
@@ -100,9 +99,4 @@ fn check_stripes(chunks: &Chunks, devices: &Devices) -> Result<()> {
 pub(super) fn root_tree(superblock: &Superblock) -> Root {
     let (address, level) = superblock.root;
     Root { id: object::ROOT_TREE, address, level, generation: superblock.generation }
-}
-
-/// Do data and metadata share block groups?
-pub(super) fn is_mixed(superblock: &Superblock) -> bool {
-    superblock.incompat & incompat::MIXED_GROUPS != 0
 }

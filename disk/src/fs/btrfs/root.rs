@@ -21,8 +21,8 @@ pub(super) struct RootItem {
     pub(super) root: Root,
     /// The transaction that last changed the tree.
     pub(super) generation: u64,
-    /// Inode number of its root directory.
-    pub(super) directory: u64,
+    /// Bytes that its blocks take.
+    pub(super) bytes_used: u64,
     flags: u64,
     /// How many directories name it; 0 if it was deleted.
     pub(super) references: u32,
@@ -50,7 +50,7 @@ impl RootItem {
         Ok(RootItem {
             root,
             generation: root.generation,
-            directory: bytes.le64(168)?,
+            bytes_used: bytes.le64(192)?,
             flags: bytes.le64(208)?,
             references: bytes.le32(216)?,
             uuid: uuid(247)?,
