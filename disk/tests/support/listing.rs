@@ -269,7 +269,12 @@ pub(crate) fn of_mount(root: &Path) -> io::Result<String> {
             (order, String::new())
         };
         let mut xattrs = String::new();
-        for name in xattr::list(&place)? {
+        let names = match xattr::list(&place) {
+            // The filesystem has none at all.
+            Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => Vec::new(),
+            names => names?.collect(),
+        };
+        for name in names {
             let value = xattr::get(&place, &name)?.unwrap_or_default();
             let _ = write!(xattrs, "{}={},", escape(name.as_bytes()), escape(&value));
         }
