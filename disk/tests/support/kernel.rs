@@ -37,7 +37,8 @@ impl Mount {
         Mount::new("rw", image, dir)
     }
 
-    fn new(options: &str, image: &Path, dir: PathBuf) -> Self {
+    /// Mounts `image` with `options`.
+    pub(crate) fn new(options: &str, image: &Path, dir: PathBuf) -> Self {
         fs::create_dir_all(&dir).unwrap();
         let device = run("losetup", &["--find", "--show", image.to_str().unwrap()]);
         // What the loop device's last user left in the kernel's cache must not be seen.

@@ -147,9 +147,7 @@ mod tests {
     fn literals(bytes: &[u8]) -> Vec<u8> {
         let over = bytes.len() - 18;
         let mut stream = vec![0; 1 + over / 255];
-        if over % 255 == 0 {
-            panic!("pick another length");
-        }
+        assert_ne!(over % 255, 0, "pick another length");
         stream.push((over % 255) as u8);
         stream.extend(bytes);
         stream.extend([0x11, 0, 0]);

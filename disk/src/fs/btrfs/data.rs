@@ -28,6 +28,7 @@ pub(super) struct Data {
     checksums: Root,
     checksum: Checksum,
     sector_size: u32,
+    #[expect(clippy::vec_box, reason = "files take them and give them back by their pointers")]
     spare: Mutex<Vec<Box<Workspace>>>,
 }
 
@@ -90,6 +91,11 @@ impl Data {
 
     fn sector(&self) -> usize {
         index(self.sector_size)
+    }
+
+    /// How far into its sector `address` is.
+    fn within(&self, address: u64) -> u64 {
+        address.checked_rem(self.sector_size.into()).unwrap_or_default()
     }
 
     /// Reads whole sectors from `address` on into `buf`, and checks them if they are `checked`.
@@ -184,7 +190,7 @@ impl Data {
     ) -> Result<()> {
         let (mut at, mut rest) = (address, buf);
         while !rest.is_empty() {
-            let within = to_usize(at % u64::from(self.sector_size)).unwrap_or_default();
+            let within = to_usize(self.within(at)).unwrap_or_default();
             let whole =
                 rest.len().checked_rem(self.sector()).map_or(0, |over| rest.len().saturating_sub(over));
             let count = if within == 0 && (whole == rest.len() || whole > PIECE) {
@@ -260,7 +266,7 @@ impl Workspace {
         if let Some(at) = kept.filter(|_| self.checked == checked) {
             return Ok(self.sectors.get(at..).unwrap_or_default());
         }
-        let within = address % u64::from(data.sector_size);
+        let within = data.within(address);
         let skip = to_usize(within).unwrap_or_default();
         let count = skip.saturating_add(len).next_multiple_of(data.sector()).min(PIECE);
         self.address = address.saturating_sub(within);
