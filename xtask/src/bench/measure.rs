@@ -1,32 +1,17 @@
-//! `cargo xtask bench`: one table of time and memory, ours and of other programs, on the same guests in one run.
-//!
-//! All files are in the page cache before anything is measured. Time is the median of several runs, with the output read
-//! through a pipe; memory is from one more run, the sum of what all processes of the program had resident at most (pages
-//! that they share count several times). A program that is not there is a row that says so.
+//! Running programs for their time and memory, and the table of what was seen.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
-use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::fixtures::{self, debian, disk};
 use crate::run;
-
-/// What to measure.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    /// Runs of each program that takes less than a second; the others run once
-    #[arg(long, default_value_t = 21)]
-    runs: usize,
-    /// Leave out the programs that boot an appliance
-    #[arg(long)]
-    quick: bool,
-}
 
 /// How long between two looks at the memory of running processes.
 const SAMPLE: Duration = Duration::from_micros(300);
@@ -42,13 +27,14 @@ struct Measured {
 }
 
 /// A program to be measured.
-struct Row {
-    name: &'static str,
+pub(super) struct Row {
+    pub(super) name: String,
     command: Vec<String>,
 }
 
-fn row(name: &'static str, command: &[&str]) -> Row {
-    Row { name, command: command.iter().map(ToString::to_string).collect() }
+/// A row of a table.
+pub(super) fn row(name: &str, command: &[&str]) -> Row {
+    Row { name: name.to_owned(), command: command.iter().map(ToString::to_string).collect() }
 }
 
 /// Runs the command once; with `memory`, looks at its processes all the while.
@@ -136,7 +122,7 @@ fn measure(row: &Row, runs: usize) -> Result<Option<Measured>> {
 }
 
 /// Measures the rows and prints them; the first is ours, and the others are compared with it.
-fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
+pub(super) fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
     println!("\n{title}");
     let mut ours: Option<Measured> = None;
     for row in rows {
@@ -167,57 +153,4 @@ fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
         ours = ours.or(Some(measured));
     }
     Ok(())
-}
-
-/// Builds our tools and returns where they are.
-fn tools() -> Result<PathBuf> {
-    run::shell(r#"cd "$1" && cargo build --quiet --release -p virt-cat -p virt-ls"#, &[&run::repository()])?;
-    Ok(run::repository().join("target/release"))
-}
-
-/// Measures everything.
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let directory = fixtures::directory();
-    let file = |name: &str| -> Result<String> {
-        let path = directory.join(name);
-        ensure!(path.exists(), "no {}: run `cargo xtask fixtures --full` first", path.display());
-        run::shell(r#"cat "$1" > /dev/null"#, &[&path])?;
-        Ok(path.to_string_lossy().into_owned())
-    };
-    let tools = tools()?;
-    let ours = |name: &str| tools.join(name).to_string_lossy().into_owned();
-    let (cat, ls) = (ours("virt-cat"), ours("virt-ls"));
-    let (qcow2, raw) = (file("debian-zlib.qcow2")?, file("debian.raw")?);
-    let (big, big_zlib) = (file("big-file.raw")?, file("big-file-zlib.qcow2")?);
-    let slow =
-        |rows: Vec<Row>| rows.into_iter().filter(|row| !(options.quick && row.name.starts_with("Debian")));
-
-    let rows = vec![
-        row("virt-cat", &[&cat, "-a", &qcow2, "/etc/hostname"]),
-        row("Debian's virt-cat (TCG)", &["/usr/bin/virt-cat", "-a", &qcow2, "/etc/hostname"]),
-        row("dissect's target-fs", &["target-fs", "-q", &qcow2, "cat", "/etc/hostname"]),
-    ];
-    table("/etc/hostname of a Debian 12, qcow2 with zlib", &slow(rows).collect::<Vec<_>>(), options.runs)?;
-
-    let mounted = debian::mount_read_only(&directory)?;
-    let root = mounted.path().to_string_lossy().into_owned();
-    let rows = vec![
-        row("virt-ls -lR /", &[&ls, "-a", &raw, "-lR", "/"]),
-        row("find / -ls on the kernel's mount", &["find", &root, "-ls"]),
-        row("Debian's virt-ls -lR / (TCG)", &["/usr/bin/virt-ls", "-a", &raw, "-lR", "/"]),
-    ];
-    table("all 41,000 entries of a Debian 12, raw", &slow(rows).collect::<Vec<_>>(), options.runs.min(5))?;
-    mounted.unmount()?;
-
-    let mounted = disk::Mounted::read_only(&[(&disk::whole(Path::new(&big))?, "/")])?;
-    let mounted_file = mounted.path().join("big").to_string_lossy().into_owned();
-    let rows = vec![
-        row("virt-cat, raw", &[&cat, "-a", &big, "/big"]),
-        row("cat on the kernel's mount, raw", &["cat", &mounted_file]),
-        row("virt-cat, qcow2 with zlib", &[&cat, "-a", &big_zlib, "/big"]),
-        row("Debian's virt-cat (TCG), raw", &["/usr/bin/virt-cat", "-a", &big, "/big"]),
-        row("dissect's target-fs, raw", &["target-fs", "-q", &big, "cat", "/big"]),
-    ];
-    table("one file of 1 GiB", &slow(rows).collect::<Vec<_>>(), options.runs.min(5))?;
-    mounted.unmount()
 }
