@@ -1,7 +1,9 @@
 //! Filesystems: one read-only trait for all of them, and one module each.
 
 pub mod btrfs;
+mod clusters;
 pub mod ext;
+pub mod fat;
 pub mod squashfs;
 pub mod xfs;
 
@@ -37,6 +39,9 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if squashfs::Squashfs::is_on(&source)? {
         return Ok(Arc::new(squashfs::Squashfs::open(source)?));
     }
+    if fat::Fat::is_on(&source)? {
+        return Ok(Arc::new(fat::Fat::open(source)?));
+    }
     match foreign(&source)? {
         Some(kind) => Err(Error::unsupported(format!("a filesystem of type {kind}"))),
         None => Err(Error::new(crate::ErrorKind::NotFound, "no filesystem that is known here")),
@@ -46,12 +51,10 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 14] = [
+    const MAGIC: [(u64, &[u8], &str); 12] = [
         (0, b"XFSB", "xfs"),
         (3, b"NTFS    ", "ntfs"),
         (3, b"EXFAT   ", "exfat"),
-        (0x36, b"FAT", "vfat"),
-        (0x52, b"FAT32", "vfat"),
         (0x8001, b"CD001", "iso9660"),
         (0x400, &[0x10, 0x20, 0xF5, 0xF2], "f2fs"),
         (0x400, &[0xE2, 0xE1, 0xF5, 0xE0], "erofs"),

@@ -219,6 +219,20 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
     Ok(first.filter(|_| !others || all_tolerant))
 }
 
+/// Is there a filesystem of type `kind` on `source`, whatever else may be there?
+///
+/// # Errors
+/// As for [`probe`].
+pub(crate) fn is(kind: &str, source: &dyn ReadAt) -> Result<bool> {
+    let mut reader = Reader::new(source);
+    for prober in PROBERS.into_iter().flatten().filter(|prober| prober.kind == kind) {
+        if ask(prober, &mut reader)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What `prober` finds. A damaged superblock is no superblock; a failed read is an error, whatever the prober made of
 /// it.
 fn ask(prober: &Prober, reader: &mut Reader<'_>) -> Result<Option<Details>> {

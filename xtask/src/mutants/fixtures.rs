@@ -22,6 +22,8 @@ enum Kind {
     Ext(&'static str),
     /// A filesystem that was cut off in the middle of work: options of mke2fs, of mount.
     Crashed(&'static str, &'static str),
+    /// A FAT with one of everything: size in KiB, options of mkfs.fat.
+    Fat(u64, &'static str),
     /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
     Qcow2(&'static str),
     /// The same in a partition that starts at sector `start`.
@@ -47,6 +49,10 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("ext4-dirty", Kind::Crashed("-t ext4 -b 1024 -J size=1", "rw")),
     ("ext4-dirty-plain", Kind::Crashed("-t ext4 -b 1024 -J size=1 -O ^metadata_csum", "rw")),
     ("ext4-dirty-v1", Kind::Crashed("-t ext4 -b 1024 -J size=1 -O ^metadata_csum", "journal_checksum")),
+    ("fat12", Kind::Fat(4000, "-F 12 -s 4")),
+    ("fat16", Kind::Fat(9000, "-F 16 -s 1")),
+    // mtools takes what has less than 65,525 clusters for FAT16.
+    ("fat32", Kind::Fat(40_000, "-F 32 -s 1")),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
@@ -79,7 +85,7 @@ impl Fixture {
             Kind::Ext(_) | Kind::Crashed(..) => Some(checksums::ext::repair),
             Kind::Partitioned { table: "gpt", .. } => Some(checksums::gpt::repair),
             Kind::Lvm(_) => Some(checksums::lvm::repair),
-            Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
+            Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }
 
@@ -103,6 +109,7 @@ impl Fixture {
         match self.kind {
             Kind::Ext(options) => make_ext(&new, options)?,
             Kind::Crashed(options, mount) => make_crashed(&new, options, mount)?,
+            Kind::Fat(kib, options) => make_fat(&new, kib, options)?,
             Kind::Qcow2(options) => {
                 let inner = find(INNER)?;
                 inner.make(dir)?;
@@ -178,6 +185,32 @@ fn make_crashed(image: &Path, options: &str, mount: &str) -> Result<()> {
     let mut command = Command::new(script);
     command.arg(image).args(["48M", mount, "7", "12", "", "mke2fs", "-q", "-F"]).args(options.split(' '));
     run(&mut command)
+}
+
+/// A FAT with long and short names, a directory of many files of which half are deleted, and a file in their places.
+fn make_fat(image: &Path, kib: u64, options: &str) -> Result<()> {
+    let tree = tempfile::tempdir()?;
+    let at = |name: &str| tree.path().join(name);
+    fs::create_dir_all(at("Some directory/b/c"))?;
+    fs::create_dir(at("many"))?;
+    for i in 0..120 {
+        fs::write(at(&format!("many/{}{i}", "name".repeat(1 + i % 7))), vec![b'm'; i * 20])?;
+    }
+    fs::write(at("SHORT.TXT"), b"short")?;
+    fs::write(at("Some directory/b/text"), "a line of text\n".repeat(4000))?;
+    fs::write(at("Some directory/b/c/empty"), b"")?;
+    fs::write(at("large"), vec![b'l'; 300_000])?;
+    sized(image, kib << 10)?;
+    run(Command::new("mkfs.fat").args(["--invariant", "-n", "LABEL"]).args(options.split(' ')).arg(image))?;
+    let mtools = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]).current_dir(tree.path()).env("image", image);
+        run(command.env("MTOOLS_SKIP_CHECK", "1").env("LC_ALL", "C.UTF-8"))
+    };
+    mtools(
+        "mcopy -s -i $image many SHORT.TXT \"Some directory\" :: && mdel -i $image '::many/*2*' '::many/*5*'",
+    )?;
+    mtools("mcopy -i $image large :: && mattrib -i $image +r +h ::SHORT.TXT")
 }
 
 /// A disk with the filesystem in a partition from sector `start` on, and others around it.

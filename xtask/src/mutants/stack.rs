@@ -59,7 +59,8 @@ pub(super) fn read(files: Vec<Arc<dyn ReadAt>>, content: bool) -> Found {
             let name = format!("{name}{}", partition.number);
             devices.push((name.into(), Arc::new(partition.open(Arc::clone(&disk)))));
         }
-        if table.is_none() {
+        // The boot sector of a FAT may look like a table without partitions.
+        if table.is_none_or(|table| table.partitions.is_empty()) {
             devices.push((name.into(), disk));
         }
     }
