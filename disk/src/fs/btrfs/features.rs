@@ -69,6 +69,8 @@ pub(super) mod incompat {
 pub(super) mod compat_ro {
     /// Free space tree, that it is valid, fs-verity, block group tree.
     pub(in super::super) const KNOWN: u64 = 0xf;
+    /// Free space is recorded in a tree.
+    pub(in super::super) const FREE_SPACE_TREE: u64 = 1 << 0;
     /// Block groups have a tree of their own.
     pub(in super::super) const BLOCK_GROUP_TREE: u64 = 1 << 3;
 }

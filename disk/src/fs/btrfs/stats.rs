@@ -25,8 +25,11 @@ const DEVICE_RESERVED: u64 = 1 << 20;
 const STRIPE_LEN: u64 = 64 << 10;
 /// The most that the global reserve has, in bytes.
 const MAX_RESERVE: u64 = 512 << 20;
-/// For so many items there is always room in the global reserve, beside one for each tree that is changed all the time.
-const RESERVED_ITEMS: u64 = 19;
+/// The global reserve has room for so many items at least, beside one for each tree that every change changes: what it takes
+/// to remove a name…
+const ITEMS_TO_UNLINK: u64 = 6;
+/// … and to note what that sets free, twice if it is noted in a free space tree too.
+const ITEMS_OF_REFERENCES: u64 = 6;
 /// For one item as many blocks are reserved: two for each level that a tree can have.
 const BLOCKS_PER_ITEM: u64 = 16;
 
@@ -225,7 +228,11 @@ impl Btrfs {
     /// Size in bytes of the global reserve: what the trees that every change changes have, within limits.
     fn reserve(&self) -> Result<u64> {
         let mut used = 0_u64;
-        let mut items = RESERVED_ITEMS;
+        // The root tree is one of those trees, though what it takes is not counted.
+        let mut items = ITEMS_TO_UNLINK.saturating_add(ITEMS_OF_REFERENCES).saturating_add(1);
+        if self.superblock.compat_ro & compat_ro::FREE_SPACE_TREE != 0 {
+            items = items.saturating_add(ITEMS_OF_REFERENCES);
+        }
         for tree in
             [object::EXTENT_TREE, object::CSUM_TREE, object::FREE_SPACE_TREE, object::BLOCK_GROUP_TREE]
         {
