@@ -33,6 +33,9 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if ext::Ext::is_on(&source)? {
         return Ok(Arc::new(ext::Ext::open(source)?));
     }
+    if xfs::Xfs::is_on(&source)? {
+        return Ok(Arc::new(xfs::Xfs::open(source)?));
+    }
     if btrfs::Btrfs::is_on(&source)? {
         return Ok(Arc::new(btrfs::Btrfs::open(&source, members)?));
     }
@@ -51,8 +54,7 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 12] = [
-        (0, b"XFSB", "xfs"),
+    const MAGIC: [(u64, &[u8], &str); 11] = [
         (3, b"NTFS    ", "ntfs"),
         (3, b"EXFAT   ", "exfat"),
         (0x8001, b"CD001", "iso9660"),

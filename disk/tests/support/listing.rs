@@ -6,6 +6,7 @@
 //! creation), SHA-256 (of very large files: of the ranges with data) or link target or order of names, ranges with data, extended attributes in their order. Bytes that are not
 //! printable ASCII are written as `\xNN`.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
@@ -269,14 +270,14 @@ pub(crate) fn of_mount(root: &Path) -> io::Result<String> {
             (order, String::new())
         };
         let mut xattrs = String::new();
-        let names = match xattr::list(&place) {
+        let names = match xattr_names(&place) {
             // The filesystem has none at all.
             Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => Vec::new(),
-            names => names?.collect(),
+            names => names?,
         };
-        for name in names {
-            let value = xattr::get(&place, &name)?.unwrap_or_default();
-            let _ = write!(xattrs, "{}={},", escape(name.as_bytes()), escape(&value));
+        for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
+            let value = xattr::get(&place, OsStr::from_bytes(name))?.unwrap_or_default();
+            let _ = write!(xattrs, "{}={},", escape(name), escape(&value));
         }
         let file_type = match kind {
             k if k.is_file() => FileType::Regular,
@@ -317,6 +318,17 @@ pub(crate) fn of_mount(root: &Path) -> io::Result<String> {
         lines.push(Line { path, fields });
     }
     Ok(print(lines, first))
+}
+
+/// The names of extended attributes, a NUL after each, in the order for a buffer that has just the right size: XFS
+/// lists them in another where there is room to spare.
+fn xattr_names(place: &Path) -> io::Result<Vec<u8>> {
+    let mut names = vec![0; rustix::fs::llistxattr_query(place)?];
+    if !names.is_empty() {
+        let len = rustix::fs::llistxattr(place, names.as_mut_slice())?;
+        names.truncate(len);
+    }
+    Ok(names)
 }
 
 fn content_of_mount(place: &Path, size: u64) -> io::Result<(String, String)> {

@@ -24,8 +24,6 @@ pub(super) mod features2 {
     pub(in super::super) const ATTR2: u32 = 0x8;
     /// Project numbers have 32 bits.
     pub(in super::super) const PROJECT32: u32 = 0x80;
-    /// Metadata has checksums: version 5.
-    pub(in super::super) const CRC: u32 = 0x100;
     /// Directory entries have the kind of the inode.
     pub(in super::super) const FILE_TYPE: u32 = 0x200;
     /// What version 4 may have.
@@ -40,8 +38,6 @@ pub(super) mod ro_compat {
     pub(in super::super) const REVERSE_MAP: u32 = 0x2;
     /// Files may share blocks.
     pub(in super::super) const REFLINK: u32 = 0x4;
-    /// The bits that are known, with that of counters of inode B-tree blocks.
-    pub(in super::super) const KNOWN: u32 = FREE_INODE_BTREE | REVERSE_MAP | REFLINK | 0x8;
 }
 
 /// `sb_features_incompat`: unknown ones keep from reading.

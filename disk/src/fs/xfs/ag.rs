@@ -1,0 +1,106 @@
+//! Headers of allocation groups: how much of each is free.
+//!
+//! ```text
+//! sector 0 superblock (or its copy) | 1 AGF: space | 2 AGI: inodes | 3 AGFL: blocks kept for the AGF
+//! ```
+//!
+//! Source: "XFS Algorithms & Data Structures", section "Allocation Groups".
+
+use super::Xfs;
+use super::checksum;
+use super::features::ro_compat;
+use crate::bytes::{Fields, index};
+use crate::{Context, Error, Result};
+
+/// What the header of space starts with, the sector where it lies, and where its checksum and UUID do.
+const SPACE: Header = Header { magic: *b"XAGF", sector: 1, crc: 216, uuid: 64 };
+/// The same of inodes.
+const INODES: Header = Header { magic: *b"XAGI", sector: 2, crc: 312, uuid: 296 };
+/// The version of both.
+const VERSION: u32 = 1;
+
+struct Header {
+    magic: [u8; 4],
+    sector: u64,
+    crc: usize,
+    uuid: usize,
+}
+
+/// Free space of an allocation group, in blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Space {
+    /// In the B-trees of free space.
+    pub(super) free: u64,
+    /// Kept for these trees.
+    pub(super) kept: u64,
+    /// Blocks of B-trees other than roots.
+    pub(super) btree_blocks: u64,
+    /// Blocks of the B-tree of owners, its root included; 0 without one.
+    pub(super) owner_btree_blocks: u64,
+}
+
+/// Inodes of an allocation group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inodes {
+    pub(super) allocated: u64,
+    pub(super) free: u64,
+}
+
+impl Xfs {
+    /// Free space of allocation group `ag`.
+    pub(super) fn ag_space(&self, ag: u32) -> Result<Space> {
+        let agf = self.ag_header(ag, &SPACE)?;
+        let len = u64::from(self.superblock.ag_len(ag));
+        let count = |at| -> Result<u64> {
+            let count = u64::from(agf.be32(at)?);
+            if count > len {
+                return Err(Error::corrupt(format!(
+                    "group {ag} of {len} blocks counts {count} at byte {at}"
+                )));
+            }
+            Ok(count)
+        };
+        let has_owners = self.superblock.has_ro_compat(ro_compat::REVERSE_MAP);
+        Ok(Space {
+            free: count(52)?,
+            kept: count(48)?,
+            btree_blocks: count(60)?,
+            owner_btree_blocks: if has_owners { count(80)? } else { 0 },
+        })
+    }
+
+    /// Inodes of allocation group `ag`.
+    pub(super) fn ag_inodes(&self, ag: u32) -> Result<Inodes> {
+        let agi = self.ag_header(ag, &INODES)?;
+        let (allocated, free) = (agi.be32(16)?, agi.be32(28)?);
+        if free > allocated {
+            return Err(Error::corrupt(format!("group {ag} has {free} free inodes of {allocated}")));
+        }
+        Ok(Inodes { allocated: allocated.into(), free: free.into() })
+    }
+
+    fn ag_header(&self, ag: u32, header: &Header) -> Result<Vec<u8>> {
+        let sb = &self.superblock;
+        let start = u64::from(ag).wrapping_shl(sb.ag_block_log.into());
+        let within = header.sector.saturating_mul(sb.sector_size.into());
+        let offset = sb.offset(start, 1)?.saturating_add(within);
+        let bytes = self.blocks.read(offset, index(sb.sector_size))?;
+        let check = || -> Result<()> {
+            let (magic, version, nr) = (bytes.array::<4>(0)?, bytes.be32(4)?, bytes.be32(8)?);
+            if magic != header.magic || version != VERSION || nr != ag {
+                return Err(Error::corrupt(format!(
+                    "it starts with {magic:02x?}, version {version}, group {nr}"
+                )));
+            }
+            if sb.v5 {
+                checksum::verify(&bytes, header.crc, "allocation group header")?;
+                if bytes.array::<16>(header.uuid)? != sb.meta_uuid {
+                    return Err(Error::corrupt("it belongs to another filesystem"));
+                }
+            }
+            Ok(())
+        };
+        check().context(|| format!("in a header of XFS allocation group {ag}"))?;
+        Ok(bytes)
+    }
+}
