@@ -6,6 +6,8 @@
 
 /// Incompatible features.
 pub(super) mod incompat {
+    /// Holes of files have no items.
+    pub(in super::super) const NO_HOLES: u64 = 1 << 9;
     /// Blocks of metadata bear `metadata_uuid` and not the UUID that the filesystem shows.
     pub(in super::super) const METADATA_UUID: u64 = 1 << 10;
 
@@ -20,7 +22,7 @@ pub(super) mod incompat {
         (1 << 6, "extended_iref"),
         (1 << 7, "raid56"),
         (1 << 8, "skinny_metadata"),
-        (1 << 9, "no_holes"),
+        (NO_HOLES, "no_holes"),
         (METADATA_UUID, "metadata_uuid"),
         (1 << 11, "raid1c34"),
         (1 << 16, "simple_quota"),

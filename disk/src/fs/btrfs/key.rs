@@ -30,6 +30,30 @@ impl Key {
         Ok(Key { object: field.le64(0)?, kind: field.u8(8)?, offset: field.le64(9)? })
     }
 
+    /// The key after this one, if there can be one.
+    pub(super) fn after(self) -> Option<Self> {
+        let Key { object, kind, offset } = self;
+        if let Some(offset) = offset.checked_add(1) {
+            return Some(Key { offset, ..self });
+        }
+        if let Some(kind) = kind.checked_add(1) {
+            return Some(Key::new(object, kind, 0));
+        }
+        object.checked_add(1).map(|object| Key::new(object, 0, 0))
+    }
+
+    /// The key before this one, if there can be one.
+    pub(super) fn before(self) -> Option<Self> {
+        let Key { object, kind, offset } = self;
+        if let Some(offset) = offset.checked_sub(1) {
+            return Some(Key { offset, ..self });
+        }
+        if let Some(kind) = kind.checked_sub(1) {
+            return Some(Key::new(object, kind, u64::MAX));
+        }
+        object.checked_sub(1).map(|object| Key::new(object, u8::MAX, u64::MAX))
+    }
+
     /// Is this a key of that object and kind?
     pub(super) fn is(&self, object: u64, kind: u8) -> bool {
         self.object == object && self.kind == kind
@@ -46,8 +70,9 @@ impl std::fmt::Display for Key {
 pub(super) mod kind {
     pub(in super::super) const INODE_ITEM: u8 = 1;
     pub(in super::super) const INODE_REF: u8 = 12;
-    pub(in super::super) const ORPHAN_ITEM: u8 = 48;
+    pub(in super::super) const INODE_EXTREF: u8 = 13;
     pub(in super::super) const XATTR_ITEM: u8 = 24;
+    pub(in super::super) const DIR_LOG_INDEX: u8 = 72;
     pub(in super::super) const DIR_ITEM: u8 = 84;
     pub(in super::super) const DIR_INDEX: u8 = 96;
     pub(in super::super) const EXTENT_DATA: u8 = 108;
@@ -78,9 +103,7 @@ pub(super) mod object {
     pub(in super::super) const FREE_SPACE_TREE: u64 = 10;
     /// Block groups, if they have a tree of their own.
     pub(in super::super) const BLOCK_GROUP_TREE: u64 = 11;
-    /// Orphans (a negative number).
-    pub(in super::super) const ORPHAN: u64 = 5_u64.wrapping_neg();
-    /// Log trees.
+    /// Log trees (a negative number).
     pub(in super::super) const TREE_LOG: u64 = 6_u64.wrapping_neg();
     /// All checksums of data.
     pub(in super::super) const EXTENT_CSUM: u64 = 10_u64.wrapping_neg();

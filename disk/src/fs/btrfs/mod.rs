@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! Btrfs ─┬─ inode, link                     ─┐
-//!        ├─ file ── extents, data ── compress ├─ tree ── node ── volumes ─┬─ chunk
-//!        ├─ dir ── xattr                      │                           └─ device ── superblock
-//!        ├─ subvolume ── root                 │
+//!        ├─ file ── extents, data ── compress ├─ tree ─┬─ changes ── log
+//!        ├─ dir ── xattr                      │        └─ node ── volumes ─┬─ chunk
+//!        ├─ subvolume ── root                 │                            └─ device ── superblock
 //!        └─ stats                            ─┘
 //! ```
 //!
-//! All checksums are verified; what is wrong on every copy is `Corrupt`. Feature bits that are not known are `Unsupported`,
-//! and so is a filesystem of which a device is missing.
+//! What was fsynced after the last transaction is in a log, which is replayed in memory. All checksums are verified; what
+//! is wrong on every copy is `Corrupt`. Feature bits that are not known are `Unsupported`, and so is a filesystem of which a
+//! device is missing.
 
+mod changes;
 mod checksum;
 mod chunk;
 mod compress;
@@ -23,6 +25,7 @@ mod file;
 mod inode;
 mod key;
 mod link;
+mod log;
 mod node;
 mod open;
 mod root;
@@ -49,7 +52,7 @@ use super::{
     DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Subvolume, SubvolumeName, Xattr,
 };
 use crate::clock::Clock;
-use crate::{Error, ReadAt, Result};
+use crate::{ReadAt, Result};
 
 /// A btrfs filesystem.
 #[derive(Debug)]
@@ -78,13 +81,13 @@ impl Btrfs {
     /// # Errors
     /// `Unsupported` if a device is missing; `Corrupt`, `Unsupported` or `Io` as everywhere.
     pub fn open(source: &Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result<Self> {
-        let (trees, superblock) = open::open(source, members)?;
+        let (mut trees, superblock) = open::open(source, members)?;
         let roots = open::root_tree(&superblock);
         let default_subvolume = trees.default_subvolume(roots)?;
         let checksums = trees.system_root(roots, object::CSUM_TREE)?;
         let data = Data::new(&superblock, checksums);
         if superblock.log_root.0 != 0 {
-            return Err(Error::unsupported("a btrfs log to be replayed"));
+            log::replay(&mut trees, &superblock, roots, checksums)?;
         }
         let kept_roots = Mutex::new(Clock::new(subvolume::KEPT_ROOTS));
         let btrfs = Btrfs { superblock, trees, roots, default_subvolume, kept_roots, data };

@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::changes::{Changes, Next, Pending};
 use super::key::{Key, object};
 use super::node::{self, Format, Node};
 use super::volumes::Volumes;
@@ -34,6 +35,8 @@ pub(super) struct Trees {
     pub(super) volumes: Volumes,
     format: Format,
     nodes: Mutex<Clock<u64, Arc<Node>>>,
+    /// What is not as on disk.
+    pub(super) changes: Changes,
 }
 
 /// What a block must be, by what names it.
@@ -49,7 +52,7 @@ struct Expected {
 impl Trees {
     /// The trees of blocks of that format.
     pub(super) fn new(volumes: Volumes, format: Format) -> Self {
-        Trees { volumes, format, nodes: Mutex::new(Clock::new(CACHE)) }
+        Trees { volumes, format, nodes: Mutex::new(Clock::new(CACHE)), changes: Changes::default() }
     }
 
     /// The block at `address`, from memory or from a device.
@@ -88,17 +91,51 @@ impl Trees {
 
     /// The items of the tree from the first one on whose key is not less than `key`.
     pub(super) fn search(&self, root: Root, key: Key) -> Result<Cursor<'_>> {
-        self.descend(root, key, |node| node.partition(|other| other < key))
+        let mut cursor = self.descend(root, key, |node| node.partition(|other| other < key))?;
+        cursor.changes = self.changes.from(root, key);
+        Ok(cursor)
     }
 
     /// The items of the tree from the last one on whose key is not greater than `key`; from the first one if there is none
     /// such.
     pub(super) fn search_back(&self, root: Root, key: Key) -> Result<Cursor<'_>> {
+        if self.changes.any(root) {
+            let before = self.last_stored(root, key)?.max(self.changes.last_to(root, key));
+            return self.search(root, before.unwrap_or(Key::FIRST));
+        }
+        self.stored_back(root, key)
+    }
+
+    fn stored_back(&self, root: Root, key: Key) -> Result<Cursor<'_>> {
         self.descend(root, key, |node| Ok(node.partition(|other| other <= key)?.saturating_sub(1)))
     }
 
+    /// The last key up to `key` that is on disk and that no change took out.
+    fn last_stored(&self, root: Root, key: Key) -> Result<Option<Key>> {
+        let mut before = Some(key);
+        while let Some(key) = before {
+            match self.stored_back(root, key)?.next_stored()? {
+                Some((found, _)) if found <= key => {
+                    if self.changes.has(root, found) != Some(false) {
+                        return Ok(Some(found));
+                    }
+                    before = found.before();
+                }
+                _ => break,
+            }
+        }
+        Ok(None)
+    }
+
     fn descend(&self, root: Root, key: Key, slot: impl Fn(&Node) -> Result<usize>) -> Result<Cursor<'_>> {
-        let mut cursor = Cursor { trees: self, tree: root.id, path: Vec::new(), started: false };
+        let mut cursor = Cursor {
+            trees: self,
+            tree: root.id,
+            path: Vec::new(),
+            started: false,
+            changes: None,
+            passed: true,
+        };
         let Root { id: tree, level, generation, .. } = root;
         let mut node = self.node(root.address, Expected { tree, level, generation, first: None })?;
         while node.level > 0 {
@@ -139,6 +176,10 @@ pub(super) struct Cursor<'a> {
     /// Blocks from the root to the leaf, with the entry that was taken in each.
     path: Vec<(Arc<Node>, usize)>,
     started: bool,
+    /// If the tree has changes: those that come next.
+    changes: Option<Pending<'a>>,
+    /// Was the item on disk that the path leads to given out, or was there none yet?
+    passed: bool,
 }
 
 impl Cursor<'_> {
@@ -151,6 +192,41 @@ impl Cursor<'_> {
 
     /// The next item, at first the one that was searched for; `None` after the last of the tree.
     pub(super) fn next(&mut self) -> Result<Option<(Key, &[u8])>> {
+        let Some(mut changes) = self.changes.take() else { return self.next_stored() };
+        let next = loop {
+            if self.passed {
+                self.next_stored()?;
+                self.passed = false;
+            }
+            let stored = self.stored()?.map(|(key, _)| key);
+            let next = changes.next(stored);
+            self.passed = match next {
+                Next::Stored | Next::Gone => true,
+                Next::Changed(key, _) => stored == Some(key),
+                Next::End => false,
+            };
+            if !matches!(next, Next::Gone) {
+                break next;
+            }
+        };
+        self.changes = Some(changes);
+        match next {
+            Next::Changed(key, data) => Ok(Some((key, data))),
+            Next::Stored => self.stored(),
+            Next::End | Next::Gone => Ok(None),
+        }
+    }
+
+    /// The item on disk that the path leads to, if there is one.
+    fn stored(&self) -> Result<Option<(Key, &[u8])>> {
+        match self.path.last() {
+            Some((leaf, at)) if *at < leaf.count => Ok(Some((leaf.key(*at)?, leaf.data(*at)?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// The next item on disk.
+    fn next_stored(&mut self) -> Result<Option<(Key, &[u8])>> {
         if let Some((_, at)) = self.path.last_mut().filter(|_| self.started) {
             *at = at.saturating_add(1);
         }
@@ -158,8 +234,7 @@ impl Cursor<'_> {
         if self.path.last().is_some_and(|(leaf, at)| *at >= leaf.count) && !self.next_leaf()? {
             return Ok(None);
         }
-        let Some((leaf, at)) = self.path.last() else { return Ok(None) };
-        Ok(Some((leaf.key(*at)?, leaf.data(*at)?)))
+        self.stored()
     }
 
     /// Goes to the next leaf, if there is one.
