@@ -22,14 +22,24 @@ fn walk(what: &str, place: &Path, listing: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compares all images.
-pub(crate) fn run() -> Result<()> {
+/// What to compare.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Compare only the images whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// Compares the images.
+pub(crate) fn run(options: &Options) -> Result<()> {
     let directory = fixtures::directory().join("filesystems");
     let mut images: Vec<_> = fs::read_dir(&directory)
         .with_context(|| format!("no {}: run `cargo xtask fixtures --full` first", directory.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     images.retain(|path| path.extension().is_some_and(|extension| extension == "img"));
+    let name_of = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    images.retain(|path| name_of(path).contains(&options.only));
     images.sort();
     ensure!(
         !images.is_empty(),
@@ -40,7 +50,7 @@ pub(crate) fn run() -> Result<()> {
     let (ours, kernels) = (scratch.path().join("ours"), scratch.path().join("kernel"));
     let mut failed = Vec::new();
     for image in &images {
-        let name = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = name_of(image);
         let mounted = disk::Mounted::read_only(&[(&disk::whole(image)?, "/")])?;
         let walked = walk("image", image, &ours);
         walk("mounted", mounted.path(), &kernels)?;

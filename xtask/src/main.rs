@@ -26,7 +26,7 @@ enum Task {
     /// Build real guests and filesystem images (as root, on Debian).
     Fixtures(fixtures::Options),
     /// Compare the filesystems of `fixtures --full` with the kernel's mounts of them (as root).
-    Diff,
+    Diff(diff::Options),
     /// Measure time and memory against other programs, on the guests of `fixtures --full` (as root).
     Bench(bench::Options),
     /// Run the fuzz targets.
@@ -45,7 +45,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Fixtures(options) => fixtures::run(&options),
-        Task::Diff => diff::run(),
+        Task::Diff(options) => diff::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => ci::run(),
