@@ -7,6 +7,8 @@
 //! * [`handle`]: drives, settings, events, launch, calls.
 //! * [`backend`]: ways to start a daemon.
 //! * [`inspect`]: which operating systems are on the disks.
+//! * [`copy`]: copies out of a guest into a local directory.
+//! * [`tar`]: archives, as `tar_out` sends them.
 //! * [`wire`]: XDR, frames and the channel that carries them.
 //! * [`client`] and [`server`]: the two sides of a conversation.
 
@@ -14,12 +16,14 @@ pub mod api;
 pub mod backend;
 pub mod client;
 mod config;
+pub mod copy;
 pub mod errno;
 mod error;
 pub mod handle;
 pub mod inspect;
 pub mod server;
 mod sys;
+pub mod tar;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, NEEDS_APPLIANCE, Result};

@@ -27,9 +27,8 @@ impl Guestfsd {
     }
 
     /// Is anything mounted? Until then no path means anything.
-    fn need_root(&self, call: &CallInfo) -> Result<()> {
+    pub(crate) fn need_root(&self, call: &str) -> Result<()> {
         if self.engine.mount_points().is_empty() {
-            let call = call.name;
             let text = format!("{call}_stub: you must call 'mount' first to mount the root filesystem");
             return Err(refused(text));
         }
@@ -65,7 +64,7 @@ impl Host for Guestfsd {
                 self.need_device(call, value)
             }
             Kind::Pathname | Kind::PathnameList | Kind::DevOrPath | Kind::MountableOrPath => {
-                self.need_root(call)
+                self.need_root(call.name)
             }
             _ => Ok(()),
         }
@@ -182,6 +181,9 @@ impl Daemon for Guestfsd {
         internal_readdir(dir: &Pathname, filename: &mut FileOut<'_>) -> ();
         glob_expand(pattern: &Pathname, opts: &GlobExpandOpts) -> Vec<BString>;
         du(path: &Pathname) -> i64;
+
+        tar_out(directory: &PlainString, tarfile: &mut FileOut<'_>, opts: &TarOutOpts) -> ();
+        tgz_out(directory: &Pathname, tarball: &mut FileOut<'_>) -> ();
 
         download(remotefilename: &DevOrPath, filename: &mut FileOut<'_>) -> ();
         download_offset(remotefilename: &DevOrPath, filename: &mut FileOut<'_>, offset: i64, size: i64) -> ();

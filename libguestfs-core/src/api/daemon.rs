@@ -425,6 +425,32 @@ pub trait Daemon: Host {
     #[call(113, optional(directoryslash: bool))]
     fn glob_expand(&mut self, pattern: &Pathname, opts: &GlobExpandOpts) -> Result<Vec<BString>>;
 
+    // --- Archives
+
+    /// Sends what is in `directory` as a tar archive, with names that begin with `./`. What is no directory is sent
+    /// as the only entry, under its own name; libguestfs's own daemon refuses that.
+    ///
+    /// `compress` is `gzip` (others need an appliance). `numericowner` leaves out names of users and groups. `excludes`
+    /// are wildcards as of `tar --exclude`. `xattrs`, `selinux` and `acls` add what their names say.
+    ///
+    /// Something that can't be read does not end the archive: it is left out, a [remark](crate::tar) says so, and the
+    /// call fails after the end of the archive.
+    #[call(70, cancellable, optional(compress: PlainString, numericowner: bool, excludes: StringList, xattrs: bool, selinux: bool, acls: bool))]
+    fn tar_out(
+        &mut self,
+        directory: &PlainString,
+        tarfile: &mut FileOut<'_>,
+        opts: &TarOutOpts,
+    ) -> Result<()>;
+
+    /// As [`tar_out`](Self::tar_out), compressed with gzip.
+    #[call(72, cancellable)]
+    fn tgz_out(&mut self, directory: &Pathname, tarball: &mut FileOut<'_>) -> Result<()>;
+
+    /// As [`tar_out`](Self::tar_out), compressed with xz.
+    #[call(230, cancellable, group = "xz")]
+    fn txz_out(&mut self, directory: &Pathname, tarball: &mut FileOut<'_>) -> Result<()>;
+
     // --- Content
 
     /// Sends the content of a file or device.

@@ -169,8 +169,8 @@ fn split_braces(pattern: &BString) -> Option<Vec<BString>> {
     None
 }
 
-/// Does `name` match a pattern without slashes? Linear in the name for each `*`.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
+/// Does `name` match a pattern, whose `*` and `?` match slashes too? Linear in the name for each `*`.
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     // Where to go on if what follows the last `*` does not match here.
     let mut star: Option<(usize, usize)> = None;

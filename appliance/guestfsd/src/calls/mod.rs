@@ -28,6 +28,7 @@ mod sandbox;
 mod sink;
 mod stat;
 mod system;
+mod tar;
 mod walk;
 mod xattrs;
 

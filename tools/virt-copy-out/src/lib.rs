@@ -1,0 +1,15 @@
+//! Copies files and directories out of a virtual machine.
+//!
+//! ```text
+//! options    the command line
+//! run        from sources to a copy, or an archive
+//! manual     what the manual page says beside the options
+//! ```
+
+mod manual;
+mod options;
+mod run;
+
+pub use manual::MANUAL;
+pub use options::{Options, command};
+pub use run::run;
