@@ -9,6 +9,7 @@
 use super::Xfs;
 use super::checksum;
 use super::features::ro_compat;
+use super::short_tree::{SHARING, Tree};
 use crate::bytes::{Fields, index};
 use crate::{Context, Error, Result};
 
@@ -18,6 +19,13 @@ const SPACE: Header = Header { magic: *b"XAGF", sector: 1, crc: 216, uuid: 64 };
 const INODES: Header = Header { magic: *b"XAGI", sector: 2, crc: 312, uuid: 296 };
 /// The version of both.
 const VERSION: u32 = 1;
+
+/// Where the header of inodes has the lists of those without a name, and how many there are.
+const UNLINKED: usize = 40;
+/// See [`UNLINKED`].
+const UNLINKED_LISTS: usize = 64;
+/// The end of such a list.
+const NO_INODE: u32 = u32::MAX;
 
 struct Header {
     magic: [u8; 4],
@@ -77,6 +85,20 @@ impl Xfs {
             return Err(Error::corrupt(format!("group {ag} has {free} free inodes of {allocated}")));
         }
         Ok(Inodes { allocated: allocated.into(), free: free.into() })
+    }
+
+    /// The first inodes (numbers within the group) of the lists of those that have no name any more.
+    pub(super) fn ag_unlinked(&self, ag: u32) -> Result<Vec<u32>> {
+        let agi = self.ag_header(ag, &INODES)?;
+        let lists = agi.slice(UNLINKED, UNLINKED_LISTS.saturating_mul(4))?;
+        let heads = lists.as_chunks().0.iter().map(|head| u32::from_be_bytes(*head));
+        Ok(heads.filter(|head| *head != NO_INODE).collect())
+    }
+
+    /// The B-tree of blocks that are shared.
+    pub(super) fn ag_sharing(&self, ag: u32) -> Result<Tree> {
+        let agf = self.ag_header(ag, &SPACE)?;
+        Ok(Tree { kind: SHARING, ag, root: agf.be32(88)?, levels: agf.be32(92)? })
     }
 
     fn ag_header(&self, ag: u32, header: &Header) -> Result<Vec<u8>> {

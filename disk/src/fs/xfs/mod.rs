@@ -19,9 +19,11 @@ mod dir;
 mod extents;
 mod features;
 mod file;
+mod finish;
 mod inode;
 mod link;
 mod log;
+mod short_tree;
 mod stats;
 mod superblock;
 mod tree;
@@ -33,6 +35,7 @@ use bstr::BString;
 
 use self::blocks::Blocks;
 use self::file::File;
+use self::log::Intents;
 use self::superblock::Superblock;
 use super::{DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Xattr};
 use crate::{Error, ErrorKind, ReadAt, Result};
@@ -42,8 +45,8 @@ use crate::{Error, ErrorKind, ReadAt, Result};
 pub struct Xfs {
     superblock: Superblock,
     blocks: Blocks,
-    /// Was there something in the log that had not been written in its place?
-    recovered: bool,
+    /// If there was something in the log that had not been written in its place: what the kernel would do next.
+    unfinished: Option<Intents>,
 }
 
 impl Xfs {
@@ -66,15 +69,15 @@ impl Xfs {
     /// `Corrupt`, `Unsupported` or `Io` as everywhere.
     pub fn open(source: Arc<dyn ReadAt>) -> Result<Self> {
         let mut superblock = Superblock::read(&source)?;
-        let (source, recovered) = match log::recover(&source, &superblock)? {
-            None => (source, false),
+        let (source, unfinished) = match log::recover(&source, &superblock)? {
+            None => (source, None),
             Some(recovered) => {
-                superblock = Superblock::read(&recovered)?;
-                (recovered, true)
+                superblock = Superblock::read(&recovered.source)?;
+                (recovered.source, Some(recovered.unfinished))
             }
         };
         let blocks = Blocks::new(source, &superblock);
-        let xfs = Xfs { superblock, blocks, recovered };
+        let xfs = Xfs { superblock, blocks, unfinished };
         let root = xfs.inode(xfs.root())?;
         if root.file_type != FileType::Directory {
             return Err(Error::corrupt("the root of an XFS filesystem is not a directory"));

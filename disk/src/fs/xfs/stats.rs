@@ -30,12 +30,15 @@ impl Xfs {
     pub(super) fn stats(&self) -> Result<FsStats> {
         let sb = &self.superblock;
         let read_by_mount = ro_compat::FREE_INODE_BTREE | ro_compat::REVERSE_MAP | ro_compat::REFLINK;
-        let trusted = !self.recovered
+        let trusted = self.unfinished.is_none()
             && sb.blocks_free <= sb.blocks
             && sb.inodes_free <= sb.inodes
             && sb.inodes <= MAX_INODES;
         let stored = Counters { inodes: sb.inodes, inodes_free: sb.inodes_free, blocks_free: sb.blocks_free };
         let counters = if trusted { stored } else { self.summed()? };
+        if let Some(intents) = &self.unfinished {
+            self.need_nothing_to_finish(intents)?;
+        }
         let mut kept = u64::from(sb.ag_count).saturating_mul(KEPT_PER_GROUP);
         if !trusted || sb.has_ro_compat(read_by_mount) {
             kept = kept.saturating_add(self.free_space_btree_blocks()?);

@@ -1,105 +1,135 @@
-//! The log: was the filesystem unmounted, or is there something in it that has not been written in its place?
+//! Replay of the log in memory: what a filesystem holds that was not unmounted, after the kernel has recovered it,
+//! without writing a byte.
 //!
 //! ```text
-//! … older record | newest record | blocks of the cycle before …        each block starts with the number of its cycle
-//!                header (magic number, cycle …), then operations: a last one says "unmounted"
+//! ring         blocks of the log, round and round
+//! record       what was written at once, and the walk over records
+//! head         which records count: from the tail to the head
+//! transaction  items, from the operations of records
+//! cancelled    first pass: buffers that the log gives up
+//! replay       second pass: buffer, inode, create (new inodes), intents
+//! changes      sectors as the replay leaves them, and the source seen through them
 //! ```
+//!
+//! Recovery follows the kernel's as of Linux 6.18 in what it accepts, where it takes the log to end, and when it fails.
+//! What the kernel would not mount is `Corrupt` here; what is not known is `Unsupported: dirty log …`. Quotas are left
+//! as they are: nothing reads them.
 //!
 //! Source: "XFS Algorithms & Data Structures", section "Journaling Log".
 
+mod buffer;
+mod cancelled;
+mod changes;
+mod create;
+mod head;
+mod inode;
+mod intents;
+mod record;
+mod replay;
+mod ring;
+mod transaction;
+
 use std::sync::Arc;
 
-use super::superblock::Superblock;
-use crate::bytes::Fields;
 use crate::{Context, Error, ReadAt, Result};
 
-/// Size of a block of the log in bytes.
-const BLOCK: usize = 512;
-/// [`BLOCK`] as a shift.
-const BLOCK_LOG: u32 = 9;
-/// What the header of a record starts with. Its cycle comes next; all other blocks start with their cycle.
-const MAGIC: u32 = 0xFEED_BABE;
-/// How far before the end of the newest record its header can lie, in blocks: 256 KiB of operations, and headers.
-const MAX_RECORD: u64 = 512 + 8;
-/// Where the number of operations of a record lies in its header.
-const OPERATIONS: usize = 40;
-/// Where the size of the buffer lies from which records of this log were written.
-const SIZE: usize = 320;
-/// How many bytes of operations a block of headers is for.
-const HEADER_COVERS: u64 = 32 << 10;
-/// The most blocks of headers.
-const MAX_HEADERS: u64 = 8;
-/// Where the flags of an operation lie in its header.
-const FLAGS: usize = 9;
-/// Flag of the operation that says "unmounted".
-const UNMOUNT: u8 = 0x20;
+use self::buffer::{Format, flag};
+use self::cancelled::Cancelled;
+use self::changes::Changes;
+use self::create::Inodes;
+pub(super) use self::intents::Intents;
+use self::record::{Checksums, walk};
+use self::replay::Replay;
+use self::ring::Ring;
+use self::transaction::{Transaction, Transactions, kind};
+use super::superblock::Superblock;
 
-/// What a replay of the log makes of `source`; `None` if it has nothing that is not in its place.
-pub(super) fn recover(source: &Arc<dyn ReadAt>, superblock: &Superblock) -> Result<Option<Arc<dyn ReadAt>>> {
-    let log = Log::new(source, superblock)?;
-    if log.is_clean().context(|| "in the XFS log".to_owned())? {
+/// `sb_features_log_incompat`: attributes are changed by intents.
+const KNOWN_LOG_FEATURES: u32 = 1;
+
+/// A filesystem after recovery.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    /// Its source.
+    pub(super) source: Arc<dyn ReadAt>,
+    /// What the kernel would do next. It changes nothing but which blocks are free.
+    pub(super) unfinished: Intents,
+}
+
+/// The filesystem on `source` as it is after recovery; `None` if it was unmounted.
+///
+/// # Errors
+/// `Corrupt` if the kernel would not recover (and mount) it, `Unsupported` for what is not known.
+pub(super) fn recover(source: &Arc<dyn ReadAt>, superblock: &Superblock) -> Result<Option<Recovered>> {
+    recovered(source, superblock).context(|| "recovering the XFS log".to_owned())
+}
+
+fn recovered(source: &Arc<dyn ReadAt>, superblock: &Superblock) -> Result<Option<Recovered>> {
+    let ring = Ring::new(source, superblock)?;
+    let ends = head::find(&ring, &superblock.uuid, superblock.log_unit)?;
+    if superblock.v5 && superblock.lsn != u64::MAX && superblock.lsn != 0 && !ends.has_passed(superblock.lsn)
+    {
+        return Err(Error::corrupt(format!(
+            "metadata of log sequence number {:#x}, which is yet to come",
+            superblock.lsn
+        )));
+    }
+    if ends.clean {
         return Ok(None);
     }
-    Err(Error::unsupported("an XFS filesystem that was not unmounted"))
+    if ends.head == ends.tail {
+        return Ok(Some(Recovered { source: Arc::clone(source), unfinished: Intents::default() }));
+    }
+    let unknown = superblock.log_incompat & !KNOWN_LOG_FEATURES;
+    if unknown != 0 {
+        return Err(Error::unsupported(format!("dirty log with features {unknown:#x}")));
+    }
+    let checksums = if superblock.v5 { Checksums::Strict } else { Checksums::Ignored };
+    let pass = |formats_only, commit: &mut dyn FnMut(&Transaction) -> Result<()>| -> Result<()> {
+        let mut transactions = Transactions::new(superblock.uuid, formats_only);
+        let end = walk(&ring, ends.head, ends.tail, checksums, superblock.log_unit, |record, data| {
+            transactions.take(record, data, commit)
+        })?;
+        record::failed(end)
+    };
+
+    let mut cancelled = Cancelled::default();
+    pass(true, &mut |transaction| first_pass(transaction, &mut cancelled))?;
+    let mut raw = [0; create::SUPERBLOCK_PART];
+    source.read_at(0, &mut raw)?;
+    let inodes = Inodes::new(superblock, &raw)?;
+    let mut replay = Replay::new(superblock, inodes, cancelled, Changes::new(Arc::clone(source)));
+    pass(false, &mut |transaction| replay.transaction(transaction))?;
+    replay.stamp()?;
+    replay.intents.check()?;
+    let overlay = replay.changes.finish();
+    let after = Superblock::read(&overlay)?;
+    if !same_shape(superblock, &after) {
+        return Err(Error::unsupported("dirty log that changes the shape of the filesystem"));
+    }
+    Ok(Some(Recovered { source: Arc::new(overlay), unfinished: replay.intents }))
 }
 
-/// The blocks of the log.
-struct Log<'a> {
-    source: &'a dyn ReadAt,
-    start: u64,
-    blocks: u64,
-}
-
-impl<'a> Log<'a> {
-    fn new(source: &'a dyn ReadAt, sb: &Superblock) -> Result<Self> {
-        let start = sb.offset(sb.log_start, sb.log_blocks.into())?;
-        let len = u64::from(sb.log_blocks).wrapping_shl(sb.block_log.into());
-        let blocks = len.wrapping_shr(BLOCK_LOG);
-        if blocks == 0 {
-            return Err(Error::corrupt("an XFS log without a block"));
-        }
-        Ok(Log { source, start, blocks })
-    }
-
-    /// Block `nr` of the log, which is a ring.
-    fn block(&self, nr: u64) -> Result<[u8; BLOCK]> {
-        let nr = nr.checked_rem(self.blocks).unwrap_or_default();
-        let mut block = [0; BLOCK];
-        self.source.read_at(self.start.saturating_add(nr.wrapping_shl(BLOCK_LOG)), &mut block)?;
-        Ok(block)
-    }
-
-    fn cycle(&self, nr: u64) -> Result<u32> {
-        let block = self.block(nr)?;
-        let first = block.be32(0)?;
-        if first == MAGIC { block.be32(4) } else { Ok(first) }
-    }
-
-    /// The block after the newest record, by its cycle: blocks before it have the newest, those from it on an older one.
-    fn head(&self) -> Result<u64> {
-        let newest = self.cycle(0)?;
-        let (mut low, mut high) = (0, self.blocks);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.cycle(middle)? == newest { low = middle.saturating_add(1) } else { high = middle }
-        }
-        Ok(low)
-    }
-
-    /// Does the newest record say "unmounted", or has the log never been written to?
-    fn is_clean(&self) -> Result<bool> {
-        let head = self.head()?.saturating_add(self.blocks);
-        for back in 1..=MAX_RECORD.min(self.blocks) {
-            let nr = head.saturating_sub(back);
-            let header = self.block(nr)?;
-            if header.be32(0)? != MAGIC {
-                continue;
+fn first_pass(transaction: &Transaction, cancelled: &mut Cancelled) -> Result<()> {
+    for nr in 0..transaction.len() {
+        let Some(item) = transaction.item(nr) else { continue };
+        if item.kind()? == kind::BUFFER {
+            let format = Format::parse(&item)?;
+            if format.flags & flag::CANCEL != 0 {
+                cancelled.add((format.block, format.len))?;
             }
-            // Each header block has the cycles of 32 KiB of operations.
-            let headers = u64::from(header.be32(SIZE)?).div_ceil(HEADER_COVERS).clamp(1, MAX_HEADERS);
-            let operation = self.block(nr.saturating_add(headers))?;
-            return Ok(header.be32(OPERATIONS)? == 1 && operation.u8(FLAGS)? & UNMOUNT != 0);
         }
-        Err(Error::corrupt("no record before its end"))
     }
+    Ok(())
+}
+
+/// Is all in its place that was used in the replay?
+fn same_shape(before: &Superblock, after: &Superblock) -> bool {
+    let shape = |sb: &Superblock| {
+        (
+            (sb.v5, sb.block_size, sb.blocks, sb.ag_blocks, sb.ag_count, sb.sector_size),
+            (sb.inode_size, sb.dir_block_log, sb.log_start, sb.log_blocks, sb.uuid, sb.meta_uuid),
+        )
+    };
+    shape(before) == shape(after)
 }

@@ -1,0 +1,63 @@
+//! Intents: what a chain of transactions was going to do, and that it is done. Both name the intent at byte 8 of their
+//! format; an intent that the log does not show as done is finished by the kernel after the replay.
+
+use std::collections::HashMap;
+
+use crate::bytes::Fields;
+use crate::{Error, Result};
+
+use super::transaction::{Item, kind};
+
+/// Where the number of an intent is.
+const NUMBER: usize = 8;
+/// The most intents that are open at once. The kernel keeps them few, since each pins the log.
+const MAX_OPEN: usize = 1 << 16;
+/// The most bytes that one may have: that of extents to free can be long.
+const MAX_FORMAT: usize = 64 << 10;
+
+/// Intents that are not done.
+#[derive(Debug, Default)]
+pub(in crate::fs::xfs) struct Intents {
+    open: HashMap<(u16, u64), Vec<u8>>,
+}
+
+impl Intents {
+    /// Takes an item that is an intent, or says that one is done.
+    pub(super) fn take(&mut self, item: &Item<'_>) -> Result<()> {
+        let (kind, format) = (item.kind()?, item.format()?);
+        let number = format.le64(NUMBER)?;
+        // The item that says "done" has the next number.
+        if kind & 1 == kind::FREE_DONE & 1 {
+            self.open.remove(&(kind.saturating_sub(1), number));
+            return Ok(());
+        }
+        if self.open.len() >= MAX_OPEN || format.len() > MAX_FORMAT {
+            return Err(Error::unsupported(format!(
+                "dirty log: more than {MAX_OPEN} intents that are not done"
+            )));
+        }
+        if self.open.insert((kind, number), format.to_vec()).is_some() {
+            return Err(Error::unsupported("dirty log: two intents of one number"));
+        }
+        Ok(())
+    }
+
+    /// Is everything done?
+    pub(in crate::fs::xfs) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Refuses intents that change what is read when they are finished.
+    pub(super) fn check(&self) -> Result<()> {
+        for (kind, _) in self.open.keys() {
+            let what = match *kind {
+                kind::MAP_INTENT => "blocks of a file",
+                kind::ATTRIBUTE_INTENT => "an attribute",
+                kind::EXCHANGE_INTENT => "an exchange of blocks",
+                _ => continue,
+            };
+            return Err(Error::unsupported(format!("dirty log: a change to {what} that is not finished")));
+        }
+        Ok(())
+    }
+}
