@@ -25,8 +25,11 @@ fn tree() -> &'static Path {
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir(&dir).unwrap();
         fill(&dir, 1500);
-        // A terabyte of holes, which every test would have to make and to read.
+        // Holes that every test would have to make and to read: a terabyte, and some megabytes too many.
         std::fs::remove_file(dir.join("far")).unwrap();
+        for (name, len) in [("hole", 5_000_001), ("sparse", 8_000_000)] {
+            std::fs::File::options().write(true).open(dir.join(name)).unwrap().set_len(len).unwrap();
+        }
         dir
     })
 }

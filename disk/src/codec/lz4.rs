@@ -22,7 +22,7 @@ const WIDE: usize = 16;
 /// `Corrupt` if `input` is not exactly one block, or gives more than `output` can hold.
 pub(crate) fn decompress(input: &[u8], output: &mut [u8]) -> Result<usize> {
     let mut block = Block { input, output, written: 0 };
-    match block.run()? {
+    match block.run(false)? {
         End::Input => Ok(block.written),
         End::Output => Err(Error::corrupt("an LZ4 block gives more than it should")),
     }
@@ -35,7 +35,7 @@ pub(crate) fn decompress(input: &[u8], output: &mut [u8]) -> Result<usize> {
 pub(crate) fn decompress_start(input: &[u8], output: &mut [u8]) -> Result<()> {
     let wanted = output.len();
     let mut block = Block { input, output, written: 0 };
-    block.run()?;
+    block.run(true)?;
     if block.written < wanted {
         return Err(Error::corrupt("an LZ4 block gives less than it should"));
     }
@@ -56,8 +56,13 @@ struct Block<'a, 'b> {
 }
 
 impl Block<'_, '_> {
-    fn run(&mut self) -> Result<End> {
+    /// Decompresses up to the end of the input, or to that of the output: with `start`, as soon as that is full; else where
+    /// something does not fit.
+    fn run(&mut self, start: bool) -> Result<End> {
         loop {
+            if start && self.written == self.output.len() {
+                return Ok(End::Output);
+            }
             let token = usize::from(self.byte()?);
             let literals = self.length(token >> 4)?;
             if !self.literals(literals)? {
@@ -66,6 +71,9 @@ impl Block<'_, '_> {
             // Only behind literals may a block end.
             if self.input.is_empty() {
                 return Ok(End::Input);
+            }
+            if self.written == self.output.len() {
+                return Ok(End::Output);
             }
             let distance = usize::from(self.input.le16(0)?);
             self.input = self.input.get(2..).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 pub mod btrfs;
 mod clusters;
+pub mod erofs;
 pub mod ext;
 pub mod fat;
 pub mod squashfs;
@@ -45,6 +46,9 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if fat::Fat::is_on(&source)? {
         return Ok(Arc::new(fat::Fat::open(source)?));
     }
+    if erofs::Erofs::is_on(&source)? {
+        return Ok(Arc::new(erofs::Erofs::open(source)?));
+    }
     match foreign(&source)? {
         Some(kind) => Err(Error::unsupported(format!("a filesystem of type {kind}"))),
         None => Err(Error::new(crate::ErrorKind::NotFound, "no filesystem that is known here")),
@@ -54,12 +58,11 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 11] = [
+    const MAGIC: [(u64, &[u8], &str); 10] = [
         (3, b"NTFS    ", "ntfs"),
         (3, b"EXFAT   ", "exfat"),
         (0x8001, b"CD001", "iso9660"),
         (0x400, &[0x10, 0x20, 0xF5, 0xF2], "f2fs"),
-        (0x400, &[0xE2, 0xE1, 0xF5, 0xE0], "erofs"),
         (0x1_0034, b"ReIsEr", "reiserfs"),
         (0x8000, b"JFS1", "jfs"),
         (0xFF6, b"SWAPSPACE2", "swap"),

@@ -1,0 +1,85 @@
+//! Extended attributes: those of an inode follow it; those that many have are stored once, and inodes name them.
+
+use bstr::BString;
+
+use super::Erofs;
+use super::inode::{Inode, XATTR_HEAD};
+use crate::bytes::Fields;
+use crate::fs::Xattr;
+use crate::{Context, Error, Result};
+
+/// Size of an attribute's head in bytes.
+const ENTRY: u64 = 4;
+/// Unit in which attributes are placed, in bytes.
+const UNIT: u64 = 4;
+/// Bit of the number of a namespace: one that the filesystem defines itself.
+const OWN_PREFIX: u8 = 0x80;
+
+impl Erofs {
+    /// As the kernel lists them: first those that follow the inode, then shared ones.
+    pub(super) fn inode_xattrs(&self, inode: &Inode) -> Result<Vec<Xattr>> {
+        let mut xattrs = Vec::new();
+        if !inode.xattrs.is_empty() {
+            let number = inode.number;
+            self.collect(inode, &mut xattrs)
+                .context(|| format!("reading the extended attributes of inode {number}"))?;
+        }
+        Ok(xattrs)
+    }
+
+    fn collect(&self, inode: &Inode, xattrs: &mut Vec<Xattr>) -> Result<()> {
+        // At most 256 KiB, since 16 bits count units of 4 bytes.
+        let len = inode.xattrs.end.saturating_sub(inode.xattrs.start);
+        let mut body = vec![0; usize::try_from(len).unwrap_or_default()];
+        self.source.read_at(inode.xattrs.start, &mut body)?;
+        let body: &[u8] = &body;
+        let shared = u64::from(body.u8(4)?);
+        let mut at = XATTR_HEAD.saturating_add(shared.saturating_mul(UNIT));
+        while at < len {
+            let (xattr, next) =
+                parse(body.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default())?;
+            xattrs.extend(xattr);
+            at = at.saturating_add(next);
+        }
+        for index in 0..shared {
+            let at = XATTR_HEAD.saturating_add(index.saturating_mul(UNIT));
+            let id = body.le32(usize::try_from(at).unwrap_or(usize::MAX))?;
+            let area = self.superblock.offset(self.superblock.xattr_block);
+            xattrs.extend(self.shared(area.saturating_add(u64::from(id).saturating_mul(UNIT)))?);
+        }
+        Ok(())
+    }
+
+    /// The attribute at byte `at` of the source.
+    fn shared(&self, at: u64) -> Result<Option<Xattr>> {
+        let mut head = [0; 4];
+        self.source.read_at(at, &mut head)?;
+        let head: &[u8] = &head;
+        let len = ENTRY.saturating_add(head.u8(0)?.into()).saturating_add(head.le16(2)?.into());
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
+        self.source.read_at(at, &mut bytes)?;
+        Ok(parse(&bytes)?.0)
+    }
+}
+
+/// The attribute that `bytes` starts with (`None` if the kernel does not show its kind), and how many bytes it takes.
+fn parse(bytes: &[u8]) -> Result<(Option<Xattr>, u64)> {
+    let (name_len, index, value_len) = (usize::from(bytes.u8(0)?), bytes.u8(1)?, usize::from(bytes.le16(2)?));
+    let name = bytes.slice(4, name_len)?;
+    let value = bytes.slice(name_len.saturating_add(4), value_len)?;
+    let len = u64::try_from(name_len.saturating_add(value_len)).unwrap_or(u64::MAX);
+    let next = ENTRY.saturating_add(len).next_multiple_of(UNIT);
+    let prefix: &[u8] = match index {
+        1 => b"user.",
+        2 => b"system.posix_acl_access",
+        3 => b"system.posix_acl_default",
+        4 => b"trusted.",
+        6 => b"security.",
+        _ if index & OWN_PREFIX != 0 => {
+            return Err(Error::unsupported("erofs attributes with prefixes of their own"));
+        }
+        _ => return Ok((None, next)),
+    };
+    let name: BString = [prefix, name].concat().into();
+    Ok((Some(Xattr { name, value: value.into() }), next))
+}
