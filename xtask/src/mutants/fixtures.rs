@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::btrfs;
 use super::checksums::{self, Repair};
 
 /// One or more images, of which the first is changed.
@@ -22,6 +23,8 @@ enum Kind {
     Ext(&'static str),
     /// A filesystem that was cut off in the middle of work: options of mke2fs, of mount.
     Crashed(&'static str, &'static str),
+    /// A btrfs with one of everything: options of mkfs.btrfs, of mount; with a log to be replayed?
+    Btrfs(&'static str, &'static str, bool),
     /// A FAT with one of everything: size in KiB, options of mkfs.fat.
     Fat(u64, &'static str),
     /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
@@ -49,6 +52,11 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("ext4-dirty", Kind::Crashed("-t ext4 -b 1024 -J size=1", "rw")),
     ("ext4-dirty-plain", Kind::Crashed("-t ext4 -b 1024 -J size=1 -O ^metadata_csum", "rw")),
     ("ext4-dirty-v1", Kind::Crashed("-t ext4 -b 1024 -J size=1 -O ^metadata_csum", "journal_checksum")),
+    ("btrfs", Kind::Btrfs("-M -n 4096 -m single -d single", "rw", false)),
+    ("btrfs-zstd", Kind::Btrfs("-M -n 16384 -m single -d single", "compress-force=zstd", false)),
+    ("btrfs-lzo", Kind::Btrfs("-M -n 4096 -m single -d single -O ^no-holes", "compress-force=lzo", false)),
+    ("btrfs-zlib", Kind::Btrfs("-M -m single -d single -R ^free-space-tree", "compress-force=zlib", false)),
+    ("btrfs-log", Kind::Btrfs("-M -n 4096 -m single -d single", "rw", true)),
     ("fat12", Kind::Fat(4000, "-F 12 -s 4")),
     ("fat16", Kind::Fat(9000, "-F 16 -s 1")),
     // mtools takes what has less than 65,525 clusters for FAT16.
@@ -85,6 +93,7 @@ impl Fixture {
             Kind::Ext(_) | Kind::Crashed(..) => Some(checksums::ext::repair),
             Kind::Partitioned { table: "gpt", .. } => Some(checksums::gpt::repair),
             Kind::Lvm(_) => Some(checksums::lvm::repair),
+            Kind::Btrfs(..) => Some(checksums::btrfs::repair),
             Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }
@@ -109,6 +118,7 @@ impl Fixture {
         match self.kind {
             Kind::Ext(options) => make_ext(&new, options)?,
             Kind::Crashed(options, mount) => make_crashed(&new, options, mount)?,
+            Kind::Btrfs(options, mount, log) => btrfs::make(&new, options, mount, log)?,
             Kind::Fat(kib, options) => make_fat(&new, kib, options)?,
             Kind::Qcow2(options) => {
                 let inner = find(INNER)?;
@@ -136,7 +146,7 @@ impl Fixture {
     }
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())

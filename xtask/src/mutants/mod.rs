@@ -11,6 +11,7 @@
 //!
 //! Needs root, dosfstools, e2fsprogs, mtools, qemu-utils, gdisk, fdisk, xz-utils, and for unclean filesystems xfsprogs and python3.
 
+mod btrfs;
 mod checksums;
 mod fixtures;
 mod mutate;

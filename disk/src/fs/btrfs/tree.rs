@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::{Context, Error, Result};
 
 /// How many bytes of tree blocks are kept.
-const CACHE: usize = 6 << 20;
+const CACHE: usize = 4 << 20;
 
 /// Where a tree begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@
 //! right. A place that no checksum guards needs none, and where the change itself hides which checksum guards it, the
 //! mutant stays as it is: either is a mutant, too.
 
+pub(super) mod btrfs;
 pub(super) mod ext;
 pub(super) mod gpt;
 pub(super) mod lvm;
