@@ -121,7 +121,7 @@ os.chdir(sys.argv[1])
 files = [os.open(f'piece{i}', os.O_CREAT | os.O_WRONLY) for i in range(3)]
 for nr in range(3000):
     for f in files:
-        os.pwrite(f, b'%d %d|' % (f, nr) * 40, nr * 4096 * 2)
+        os.pwrite(f, b'%d %d|' % (f, nr) * 40, (nr + 100) * 4096 * 2)
     if nr % 50 == 0:
         for f in files: os.fsync(f)
 for f in files: os.close(f)

@@ -149,12 +149,12 @@ impl<'a> Node<'a> {
 
     /// The child that maps `block`; narrows `covered` to what it maps.
     fn child(&self, block: u64, covered: &mut Range<u64>) -> Result<u64> {
-        let after = self.keys.partition_point(|key| u64::from_be_bytes(*key) <= block);
+        // The first child also has what comes before its first key: a hole.
+        let after = self.keys.partition_point(|key| u64::from_be_bytes(*key) <= block).max(1);
+        let at = after.saturating_sub(1);
         if let Some(next) = self.keys.get(after) {
             covered.end = covered.end.min(u64::from_be_bytes(*next));
         }
-        // The first child also has what comes before its first key: a hole.
-        let at = after.saturating_sub(1);
         if let Some(key) = self.keys.get(at).filter(|_| at > 0) {
             covered.start = covered.start.max(u64::from_be_bytes(*key));
         }
@@ -300,6 +300,19 @@ mod tests {
         let bits = (1_u128 << 127) | (0x12_3456_789A_u128 << 73) | (0xF_EDCB_A987_u128 << 21) | 0x1F_FFFF;
         let want = extent(0x12_3456_789A..0x12_3476_7899, 0xF_EDCB_A987, true);
         assert_eq!(Extent::decode(bits.to_be_bytes()), want);
+    }
+
+    #[test]
+    fn the_first_child_also_has_what_comes_before_it() {
+        let (keys, pointers) = ([10, 20, 30].map(u64::to_be_bytes), [100, 200, 300].map(u64::to_be_bytes));
+        let node = Node { keys: &keys, pointers: &pointers };
+        for (block, covered, child) in
+            [(0, 0..20, 100), (10, 0..20, 100), (20, 20..30, 200), (29, 20..30, 200), (99, 30..1000, 300)]
+        {
+            let mut narrowed = 0..1000;
+            assert_eq!(node.child(block, &mut narrowed).unwrap(), child, "{block}");
+            assert_eq!(narrowed, covered, "{block}");
+        }
     }
 
     #[test]
