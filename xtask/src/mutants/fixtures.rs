@@ -27,6 +27,8 @@ enum Kind {
     Btrfs(&'static str, &'static str, bool),
     /// A FAT with one of everything: size in KiB, options of mkfs.fat.
     Fat(u64, &'static str),
+    /// An XFS with one of everything: options of mkfs.xfs.
+    Xfs(&'static str),
     /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
     Qcow2(&'static str),
     /// The same in a partition that starts at sector `start`.
@@ -38,6 +40,9 @@ enum Kind {
 /// What images and partitions hold: an `Ext` fixture, and its size.
 const INNER: &str = "ext4-plain";
 const INNER_SIZE: u64 = 8 << 20;
+
+/// Size of an XFS.
+const XFS_SIZE: u64 = 32 << 20;
 
 const FIXTURES: &[(&str, Kind)] = &[
     (INNER, Kind::Ext("-t ext4 -b 1024 -O ^metadata_csum,^64bit")),
@@ -61,6 +66,9 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("fat16", Kind::Fat(9000, "-F 16 -s 1")),
     // mtools takes what has less than 65,525 clusters for FAT16.
     ("fat32", Kind::Fat(40_000, "-F 32 -s 1")),
+    ("xfs", Kind::Xfs("")),
+    ("xfs-1k", Kind::Xfs("-b size=1024 -n size=4096 -m rmapbt=1")),
+    ("xfs-v4", Kind::Xfs("-m crc=0,finobt=0 -b size=1024")),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
@@ -94,6 +102,7 @@ impl Fixture {
             Kind::Partitioned { table: "gpt", .. } => Some(checksums::gpt::repair),
             Kind::Lvm(_) => Some(checksums::lvm::repair),
             Kind::Btrfs(..) => Some(checksums::btrfs::repair),
+            Kind::Xfs(_) => Some(checksums::xfs::repair),
             Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }
@@ -120,6 +129,7 @@ impl Fixture {
             Kind::Crashed(options, mount) => make_crashed(&new, options, mount)?,
             Kind::Btrfs(options, mount, log) => btrfs::make(&new, options, mount, log)?,
             Kind::Fat(kib, options) => make_fat(&new, kib, options)?,
+            Kind::Xfs(options) => make_xfs(&new, options)?,
             Kind::Qcow2(options) => {
                 let inner = find(INNER)?;
                 inner.make(dir)?;
@@ -221,6 +231,53 @@ fn make_fat(image: &Path, kib: u64, options: &str) -> Result<()> {
         "mcopy -s -i $image many SHORT.TXT \"Some directory\" :: && mdel -i $image '::many/*2*' '::many/*5*'",
     )?;
     mtools("mcopy -i $image large :: && mattrib -i $image +r +h ::SHORT.TXT")
+}
+
+/// Directories of all forms, forks with lists and trees of extents, attributes in the inode, in a leaf, in a tree, and in
+/// blocks of their own.
+const XFS_CONTENT: &str = r#"
+import os, sys
+os.chdir(sys.argv[1])
+for name, count in (('short', 5), ('block', 40), ('leaf', 300), ('node', 2500)):
+    os.mkdir(name)
+    for i in range(count): open(f'{name}/{"n" * (i % 30)}{i}', 'w').close()
+with open('text', 'w') as f: f.write('a line of text\n' * 4000)
+with open('pieces', 'wb') as f:
+    for i in range(200): os.pwrite(f.fileno(), b'piece' * 100, i * 8192)
+with open('reserved', 'wb') as f: os.posix_fallocate(f.fileno(), 0, 100_000)
+for length in (1, 100, 800, 1000): os.symlink('t' * length, f'link{length}')
+os.mknod('null', 0o20600, os.makedev(1, 3))
+for name, count, size in (('few', 3, 10), ('leafed', 20, 60), ('far', 4, 5000), ('tree', 150, 60)):
+    open(name, 'w').close()
+    for i in range(count): os.setxattr(name, f'user.attribute{i}', b'v' * size)
+os.setxattr('few', 'system.posix_acl_access',
+    b'\2\0\0\0\1\0\6\0\377\377\377\377\2\0\4\0\7\0\0\0\4\0\4\0\377\377\377\377\20\0\4\0\377\377\377\377\40\0\4\0\377\377\377\377')
+"#;
+
+/// An XFS: version 5 filled by the kernel, version 4, which newer kernels do not mount, by `mkfs.xfs`.
+fn make_xfs(image: &Path, options: &str) -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    sized(image, XFS_SIZE)?;
+    let mut mkfs = Command::new("mkfs.xfs");
+    // So small a filesystem is for tests only.
+    mkfs.args(["--unsupported", "-q", "-f"]).args(options.split_whitespace());
+    if options.contains("crc=0") {
+        let (text, prototype) = (scratch.path().join("text"), scratch.path().join("prototype"));
+        fs::write(&text, "a line of text\n".repeat(4000))?;
+        let file = |name: String| format!("{name} ---644 0 0 {}\n", text.display());
+        let mut lines = String::from("none\n0 0\nd--755 0 0\n");
+        for (name, count) in [("short", 5), ("block", 20), ("leaf", 60)] {
+            lines += &format!("{name} d--755 0 0\n");
+            lines.extend((0..count).map(|i| file(format!("{}{i}", "n".repeat(1 + i % 30)))));
+            lines += "$\n";
+        }
+        lines += &format!("null c--600 0 0 1 3\nlink l--777 0 0 {}\n", "t".repeat(300));
+        fs::write(&prototype, lines + "$\n")?;
+        return run(mkfs.arg("-p").arg(prototype).arg(image));
+    }
+    run(mkfs.arg(image))?;
+    let script = "mount -o loop \"$1\" \"$2\" && { python3 -c \"$3\" \"$2\"; status=$?; umount \"$2\"; exit $status; }";
+    run(Command::new("sh").args(["-c", script, "sh"]).arg(image).arg(scratch.path()).arg(XFS_CONTENT))
 }
 
 /// A disk with the filesystem in a partition from sector `start` on, and others around it.

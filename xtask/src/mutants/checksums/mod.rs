@@ -8,6 +8,7 @@ pub(super) mod btrfs;
 pub(super) mod ext;
 pub(super) mod gpt;
 pub(super) mod lvm;
+pub(super) mod xfs;
 
 use disk::{ReadAt, Result};
 
