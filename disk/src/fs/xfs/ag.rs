@@ -8,8 +8,8 @@
 
 use super::Xfs;
 use super::checksum;
-use super::features::ro_compat;
-use super::short_tree::{SHARING, Tree};
+use super::features::{incompat, ro_compat};
+use super::short_tree::{self, Tree};
 use crate::bytes::{Fields, index};
 use crate::{Context, Error, Result};
 
@@ -54,6 +54,25 @@ pub(super) struct Inodes {
     pub(super) free: u64,
 }
 
+/// The B-trees of an allocation group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trees {
+    /// Free space.
+    pub(super) by_place: Tree,
+    /// The same.
+    pub(super) by_size: Tree,
+    /// Blocks that are shared; only where there is such a feature.
+    pub(super) sharing: Tree,
+    /// Chunks of inodes.
+    pub(super) inodes: Tree,
+    /// Those of them that have free ones.
+    pub(super) free_inodes: Option<Tree>,
+    /// Blocks that are kept for the trees of free space.
+    pub(super) kept: u32,
+    /// May chunks of inodes have holes?
+    pub(super) sparse: bool,
+}
+
 impl Xfs {
     /// Free space of allocation group `ag`.
     pub(super) fn ag_space(&self, ag: u32) -> Result<Space> {
@@ -95,10 +114,27 @@ impl Xfs {
         Ok(heads.filter(|head| *head != NO_INODE).collect())
     }
 
-    /// The B-tree of blocks that are shared.
-    pub(super) fn ag_sharing(&self, ag: u32) -> Result<Tree> {
-        let agf = self.ag_header(ag, &SPACE)?;
-        Ok(Tree { kind: SHARING, ag, root: agf.be32(88)?, levels: agf.be32(92)? })
+    /// The B-trees of allocation group `ag`.
+    pub(super) fn ag_trees(&self, ag: u32) -> Result<Trees> {
+        let (agf, agi) = (self.ag_header(ag, &SPACE)?, self.ag_header(ag, &INODES)?);
+        let sb = &self.superblock;
+        let tree = |kind, header: &[u8], root, levels| -> Result<Tree> {
+            Ok(Tree { kind, ag, root: header.be32(root)?, levels: header.be32(levels)? })
+        };
+        let free_inodes = if sb.has_ro_compat(ro_compat::FREE_INODE_BTREE) {
+            Some(tree(short_tree::FREE_INODES, &agi, 328, 332)?)
+        } else {
+            None
+        };
+        Ok(Trees {
+            by_place: tree(short_tree::BY_PLACE, &agf, 16, 28)?,
+            by_size: tree(short_tree::BY_SIZE, &agf, 20, 32)?,
+            sharing: tree(short_tree::SHARING, &agf, 88, 92)?,
+            inodes: tree(short_tree::INODES, &agi, 20, 24)?,
+            free_inodes,
+            kept: agf.be32(48)?,
+            sparse: sb.has_incompat(incompat::SPARSE_INODES),
+        })
     }
 
     fn ag_header(&self, ag: u32, header: &Header) -> Result<Vec<u8>> {

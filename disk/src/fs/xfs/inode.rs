@@ -26,6 +26,8 @@ const CORE: usize = 100;
 const CORE_V3: usize = 176;
 /// `di_flags`: the content lies on the realtime device.
 const FLAG_REALTIME: u16 = 0x1;
+/// `di_flags2`: blocks may be shared with other files.
+const FLAG2_REFLINK: u64 = 0x2;
 /// `di_flags2`: times are nanoseconds in 64 bits.
 const FLAG2_BIG_TIME: u64 = 0x8;
 /// `di_flags2`: extents are counted in 64 and 32 bits.
@@ -88,6 +90,7 @@ pub(super) struct Inode {
     /// Filesystem blocks taken.
     blocks: u64,
     flags: u16,
+    shares: bool,
     accessed: Timestamp,
     modified: Timestamp,
     changed: Timestamp,
@@ -107,6 +110,21 @@ struct ForkPlace {
 }
 
 impl Inode {
+    /// How many names it has.
+    pub(super) fn links(&self) -> u32 {
+        self.links
+    }
+
+    /// How many blocks of the filesystem it takes.
+    pub(super) fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// May its blocks be shared with other files?
+    pub(super) fn shares(&self) -> bool {
+        self.shares
+    }
+
     /// The fork `which`, if the inode has it: there is always one for data.
     pub(super) fn fork(&self, which: Which) -> Result<Option<Fork<'_>>> {
         let place = match which {
@@ -161,12 +179,23 @@ impl Xfs {
     }
 
     fn read_inode(&self, number: u64) -> Result<Inode> {
+        let (window, start) = self.inode_place(number)?;
+        self.parse_inode(number, window, start)
+    }
+
+    /// All bytes of inode `number`, not checked.
+    pub(super) fn raw_inode(&self, number: u64) -> Result<Vec<u8>> {
+        let (window, start) = self.inode_place(number)?;
+        Ok(window.slice(start, self.superblock.inode_size.into())?.to_vec())
+    }
+
+    /// The window of inodes that has inode `number`, and where.
+    fn inode_place(&self, number: u64) -> Result<(Arc<[u8]>, usize)> {
         let sb = &self.superblock;
         let block = number.wrapping_shr(sb.inodes_per_block_log.into());
         let nr = number & 1_u64.wrapping_shl(sb.inodes_per_block_log.into()).wrapping_sub(1);
         let offset = sb.offset(block, 1)?.saturating_add(nr.wrapping_shl(sb.inode_log.into()));
-        let (window, start) = self.blocks.inodes(offset)?;
-        self.parse_inode(number, window, start)
+        self.blocks.inodes(offset)
     }
 
     fn parse_inode(&self, number: u64, window: Arc<[u8]>, start: usize) -> Result<Inode> {
@@ -225,6 +254,7 @@ impl Xfs {
             size,
             blocks,
             flags: raw.be16(90)?,
+            shares: flags2 & FLAG2_REFLINK != 0,
             accessed: time(32)?,
             modified: time(40)?,
             changed: time(48)?,

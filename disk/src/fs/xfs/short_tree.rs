@@ -38,8 +38,19 @@ pub(super) struct Kind {
     pub(super) key: usize,
 }
 
+/// Of free space, by place and by size: first block, blocks.
+pub(super) const BY_PLACE: Kind = Kind { magic: [*b"ABTB", *b"AB3B"], record: 8, key: 8 };
+/// See [`BY_PLACE`].
+pub(super) const BY_SIZE: Kind = Kind { magic: [*b"ABTC", *b"AB3C"], record: 8, key: 8 };
+/// Of chunks of inodes: first inode, holes (16 bits) and counts, a bit for each inode that is free.
+pub(super) const INODES: Kind = Kind { magic: [*b"IABT", *b"IAB3"], record: 16, key: 4 };
+/// See [`INODES`].
+pub(super) const FREE_INODES: Kind = Kind { magic: [*b"FIBT", *b"FIB3"], record: 16, key: 4 };
 /// Of sharing: first block, blocks, how often they are used.
 pub(super) const SHARING: Kind = Kind { magic: [*b"R3FC"; 2], record: 12, key: 4 };
+
+/// Takes a leaf: how many records it has, and these.
+type EachLeaf<'a> = &'a mut dyn FnMut(u16, &[u8]) -> Result<ControlFlow<()>>;
 
 /// A B-tree of a group.
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +68,39 @@ impl Xfs {
         tree: &Tree,
         each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        self.leaves(tree, each).context(|| format!("in a B-tree of XFS allocation group {}", tree.ag))
+        self.leaves(tree, &mut |_, records| {
+            for record in records.chunks_exact(tree.kind.record) {
+                if each(record)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .context(|| format!("in a B-tree of XFS allocation group {}", tree.ag))
     }
 
-    fn leaves(&self, tree: &Tree, each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>) -> Result<()> {
-        let header = if self.superblock.v5 { HEADER_V5 } else { HEADER };
+    /// Calls `each` with the number of records of every leaf of `tree`.
+    pub(super) fn each_leaf(&self, tree: &Tree, each: &mut dyn FnMut(u16)) -> Result<()> {
+        self.leaves(tree, &mut |count, _| {
+            each(count);
+            Ok(ControlFlow::Continue(()))
+        })
+        .context(|| format!("in a B-tree of XFS allocation group {}", tree.ag))
+    }
+
+    /// How many records a leaf of `tree` holds at most.
+    pub(super) fn most_records(&self, tree: &Tree) -> usize {
+        let room = index(self.superblock.block_size).saturating_sub(self.short_header());
+        room.checked_div(tree.kind.record).unwrap_or_default()
+    }
+
+    fn short_header(&self) -> usize {
+        if self.superblock.v5 { HEADER_V5 } else { HEADER }
+    }
+
+    /// Calls `each` with the number of records and the records of every leaf.
+    fn leaves(&self, tree: &Tree, each: EachLeaf<'_>) -> Result<()> {
+        let header = self.short_header();
         if tree.levels == 0 || tree.levels > MAX_LEVELS {
             return Err(Error::corrupt(format!("{} levels", tree.levels)));
         }
@@ -74,12 +113,10 @@ impl Xfs {
         }
         for _ in 0..self.superblock.ag_len(tree.ag) {
             let bytes = self.short_block(tree, block, 0)?;
-            let count = usize::from(bytes.be16(6)?);
-            let records = bytes.slice(header, count.saturating_mul(tree.kind.record))?;
-            for record in records.chunks_exact(tree.kind.record) {
-                if each(record)?.is_break() {
-                    return Ok(());
-                }
+            let count = bytes.be16(6)?;
+            let records = bytes.slice(header, usize::from(count).saturating_mul(tree.kind.record))?;
+            if each(count, records)?.is_break() {
+                return Ok(());
             }
             block = bytes.be32(NEXT)?;
             if block == NONE {

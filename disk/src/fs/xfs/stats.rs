@@ -35,9 +35,13 @@ impl Xfs {
             && sb.inodes_free <= sb.inodes
             && sb.inodes <= MAX_INODES;
         let stored = Counters { inodes: sb.inodes, inodes_free: sb.inodes_free, blocks_free: sb.blocks_free };
-        let counters = if trusted { stored } else { self.summed()? };
+        let mut counters = if trusted { stored } else { self.summed()? };
         if let Some(intents) = &self.unfinished {
-            self.need_nothing_to_finish(intents)?;
+            let freed = self.freed(intents)?;
+            counters.blocks_free = counters.blocks_free.saturating_add(freed.blocks);
+            counters.inodes = counters.inodes.saturating_sub(freed.gone);
+            counters.inodes_free =
+                counters.inodes_free.saturating_add(freed.inodes).saturating_sub(freed.gone);
         }
         let mut kept = u64::from(sb.ag_count).saturating_mul(KEPT_PER_GROUP);
         if !trusted || sb.has_ro_compat(read_by_mount) {

@@ -3,13 +3,19 @@
 
 use std::collections::HashMap;
 
-use crate::bytes::Fields;
+use crate::bytes::{Fields, index};
 use crate::{Error, Result};
 
 use super::transaction::{Item, kind};
 
 /// Where the number of an intent is.
 const NUMBER: usize = 8;
+/// Where the extents of an intent to free some begin; each is a start (8 bytes) and a length.
+const EXTENTS: usize = 16;
+/// Size of such an extent, and of one without padding.
+const EXTENT: usize = 16;
+/// See [`EXTENT`].
+const EXTENT_32: usize = 12;
 /// The most intents that are open at once. The kernel keeps them few, since each pins the log.
 const MAX_OPEN: usize = 1 << 16;
 /// The most bytes that one may have: that of extents to free can be long.
@@ -45,6 +51,36 @@ impl Intents {
     /// Is everything done?
     pub(in crate::fs::xfs) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// How many blocks each of the extents has that are to be freed. Owners of blocks are of no interest here.
+    pub(in crate::fs::xfs) fn to_free(&self) -> Result<Vec<u64>> {
+        let mut extents = Vec::new();
+        for ((kind, _), format) in &self.open {
+            match *kind {
+                kind::FREE_INTENT => {}
+                kind::OWNER_INTENT => continue,
+                _ => {
+                    return Err(Error::unsupported(
+                        "dirty log: a change to shared blocks that is not finished",
+                    ));
+                }
+            }
+            let count = index(format.le32(4)?);
+            let list = format.get(EXTENTS..).unwrap_or_default();
+            // 16 bytes each, but 12 from old 32-bit machines.
+            let size = if list.len() == count.saturating_mul(EXTENT) { EXTENT } else { EXTENT_32 };
+            if list.len() != count.saturating_mul(size) {
+                return Err(Error::corrupt(format!(
+                    "an intent to free {count} extents in {} bytes",
+                    format.len()
+                )));
+            }
+            for extent in list.chunks_exact(size) {
+                extents.push(extent.le32(8)?.into());
+            }
+        }
+        Ok(extents)
     }
 
     /// Refuses intents that change what is read when they are finished.
