@@ -27,7 +27,8 @@ fn build() -> Result<PathBuf> {
     // target/PROFILE/deps/TEST
     let directory = test.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "virt-cat", "--package", "virt-ls"]);
+    cargo.args(["build", "--quiet"]);
+    cargo.args(["virt-cat", "virt-df", "virt-ls"].iter().flat_map(|tool| ["--package", tool]));
     cargo.arg("--manifest-path").arg(repository().join("Cargo.toml"));
     if directory.ends_with("release") {
         cargo.arg("--release");

@@ -13,8 +13,11 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use virt_common::manual::Manual;
 
 /// A tool: its command, and what its manual says beside the options.
-const TOOLS: [(fn() -> Command, Manual); 2] =
-    [(virt_cat::command, virt_cat::MANUAL), (virt_ls::command, virt_ls::MANUAL)];
+const TOOLS: [(fn() -> Command, Manual); 3] = [
+    (virt_cat::command, virt_cat::MANUAL),
+    (virt_df::command, virt_df::MANUAL),
+    (virt_ls::command, virt_ls::MANUAL),
+];
 
 /// Shells with completions.
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Fish, Shell::Zsh];

@@ -12,6 +12,9 @@ use crate::{Error, GuestOptions, Mount, Result, Session, operands};
 /// Signatures of whole encrypted devices, as `vfs_type` names them.
 const ENCRYPTED: [&[u8]; 2] = [b"crypto_LUKS", b"BitLocker"];
 
+/// The hint where an appliance is needed.
+pub const NO_APPLIANCE: &str = "this version has no appliance to fall back to";
+
 /// A guest that is open, and the operands that are left for the tool.
 #[derive(Debug)]
 pub struct Opened {
@@ -35,17 +38,7 @@ pub fn open(
     session: &mut Session,
 ) -> Result<Opened> {
     let (disks, operands) = operands::split(Disk::from_matches(matches)?, operands, what)?;
-    let handle = Guestfs::new()?;
-    {
-        // The environment may have turned them on already.
-        let mut settings = handle.settings();
-        settings.verbose |= common.verbose > 0;
-        settings.trace |= common.trace;
-    }
-    for disk in &disks {
-        add(&handle, disk)?;
-    }
-    handle.launch()?;
+    let handle = launch(&disks, common)?;
     if guest.mount.is_empty() {
         mount_inspected(&handle, session)?;
     } else {
@@ -54,6 +47,25 @@ pub fn open(
         }
     }
     Ok(Opened { handle, operands })
+}
+
+/// A launched handle with `disks`, read-only.
+///
+/// # Errors
+/// If one of them can't be opened, or the launch fails.
+pub fn launch(disks: &[Disk], common: &CommonOptions) -> Result<Guestfs> {
+    let handle = Guestfs::new()?;
+    {
+        // The environment may have turned them on already.
+        let mut settings = handle.settings();
+        settings.verbose |= common.verbose > 0;
+        settings.trace |= common.trace;
+    }
+    for disk in disks {
+        add(&handle, disk)?;
+    }
+    handle.launch()?;
+    Ok(handle)
 }
 
 fn add(handle: &Guestfs, disk: &Disk) -> Result<()> {
@@ -151,15 +163,18 @@ pub fn go_on_after(error: Error, handle: &Guestfs, session: &mut Session) -> Res
     Err(error)
 }
 
+/// Is this the daemon's word that only an appliance can do the job?
+pub fn needs_appliance(error: &libguestfs_core::Error) -> bool {
+    error.kind() == ErrorKind::NeedsAppliance || error.message().contains(NEEDS_APPLIANCE)
+}
+
 /// An error about a path of the guest, with a hint on which filesystem it was looked for.
 pub fn about_path(handle: &Guestfs, path: &[u8], error: libguestfs_core::Error) -> Error {
-    let needs_appliance =
-        error.kind() == ErrorKind::NeedsAppliance || error.message().contains(NEEDS_APPLIANCE);
+    if needs_appliance(&error) {
+        return Error::from(error).hint(NO_APPLIANCE);
+    }
     let daemons = error.kind() == ErrorKind::Daemon;
     let error = Error::from(error);
-    if needs_appliance {
-        return error.hint("this version has no appliance to fall back to");
-    }
     if !daemons {
         return error;
     }

@@ -10,16 +10,19 @@
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
 //!   output       standard output, in large pieces; a reader that goes away is no error
 //!   json         names that may not be UTF-8, in JSON
+//!   csv, human   fields of a table; sizes for people
 //!   manual       what manual pages say beside the options
 //!   error        one error with its causes, a hint, and the exit status it leads to
 //! ```
 
+pub mod csv;
 mod error;
 mod guest;
+pub mod human;
 pub mod json;
 pub mod manual;
 mod mount;
-mod operands;
+pub mod operands;
 pub mod options;
 mod output;
 mod tool;
@@ -27,8 +30,8 @@ mod uri;
 
 pub use error::{Error, Result};
 
-pub use guest::{Opened, about_path, go_on_after, open};
+pub use guest::{NO_APPLIANCE, Opened, about_path, go_on_after, launch, needs_appliance, open};
 pub use mount::Mount;
-pub use options::GuestOptions;
+pub use options::{DiskOptions, GuestOptions};
 pub use output::Output;
 pub use tool::{Session, main};

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// If there is no operand or no disk, or an operand can only be a libvirt guest: it has no slash, and no file has its
 /// name.
 pub(crate) fn split(
-    mut disks: Vec<Disk>,
+    disks: Vec<Disk>,
     operands: &[OsString],
     what: &str,
 ) -> Result<(Vec<Disk>, Vec<OsString>)> {
@@ -23,16 +23,38 @@ pub(crate) fn split(
     if !disks.is_empty() {
         return Ok((disks, operands.to_vec()));
     }
-    for operand in first {
-        if !operand.as_bytes().contains(&b'/') && !Path::new(operand).exists() {
-            return Err(no_libvirt(operand));
-        }
-        disks.push(Disk { path: operand.into(), format: None, blocksize: None });
-    }
+    let disks = named(first)?;
     if disks.is_empty() {
         return Err(Error::bad_options("no disk is given").hint("add a disk image with -a FILE"));
     }
     Ok((disks, vec![last.clone()]))
+}
+
+/// The disks of a tool whose operands can be nothing else.
+///
+/// # Errors
+/// If there is none, if there are both some with -a and operands, or an operand can only be a libvirt guest.
+pub fn disks(disks: Vec<Disk>, operands: &[OsString]) -> Result<Vec<Disk>> {
+    match (disks.is_empty(), operands) {
+        (true, []) => Err(Error::new("no disk is given, and libvirt support is not built in yet")
+            .hint("add a disk image with -a FILE")),
+        (true, operands) => named(operands),
+        (false, []) => Ok(disks),
+        (false, [first, ..]) => {
+            Err(Error::bad_options(format!("{}: there are disks with -a already", first.display()))
+                .hint("add each disk with -a"))
+        }
+    }
+}
+
+fn named(operands: &[OsString]) -> Result<Vec<Disk>> {
+    let disk = |operand: &OsString| {
+        if !operand.as_bytes().contains(&b'/') && !Path::new(operand).exists() {
+            return Err(no_libvirt(operand));
+        }
+        Ok(Disk { path: operand.into(), format: None, blocksize: None })
+    };
+    operands.iter().map(disk).collect()
 }
 
 #[cfg(test)]
@@ -58,6 +80,22 @@ mod tests {
         // The tests run in the package's directory.
         let (disks, files) = split(vec![], &os(&["./no", "Cargo.toml", "/b"]), "file").unwrap();
         assert_eq!((disks, files), (vec![disk("./no"), disk("Cargo.toml")], os(&["/b"])));
+    }
+
+    #[test]
+    fn operands_are_disks_where_no_disk_is_added() {
+        assert_eq!(disks(vec![disk("d")], &[]).unwrap(), vec![disk("d")]);
+        let named = disks(vec![], &os(&["./no", "Cargo.toml"])).unwrap();
+        assert_eq!(named, vec![disk("./no"), disk("Cargo.toml")]);
+        for (added, operands, status, text) in [
+            (vec![], os(&[]), 1, "no disk is given"),
+            (vec![], os(&["fedora"]), 1, "guest ‘fedora’"),
+            (vec![disk("d")], os(&["Cargo.toml"]), 2, "Cargo.toml: there are disks with -a already"),
+        ] {
+            let error = disks(added, &operands).unwrap_err();
+            assert_eq!(error.status(), status);
+            assert!(error.to_string().starts_with(text), "{error}");
+        }
     }
 
     #[test]

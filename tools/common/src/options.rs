@@ -1,6 +1,6 @@
 //! The options that tools share, defined once: help, manual pages, completions and tests come from here.
 //!
-//! A tool flattens [`GuestOptions`] and [`CommonOptions`] into its own options and passes its command through
+//! A tool flattens [`GuestOptions`], or only [`DiskOptions`], and [`CommonOptions`] into its own options and passes its command through
 //! [`finish`]. The order of `-a`, `--format` and `--blocksize` matters: [`Disk::from_matches`] reads it off the matches.
 
 use std::ffi::OsString;
@@ -13,9 +13,9 @@ use clap::{ArgAction, ArgMatches, Args, Command};
 use crate::mount::Mount;
 use crate::{Error, Result, uri};
 
-/// Which guest, and how it is opened.
+/// The disks of a guest.
 #[derive(Debug, Clone, Args)]
-pub struct GuestOptions {
+pub struct DiskOptions {
     /// Add a disk image or block device of the guest
     ///
     /// FILE is a disk image or a block device. A guest with several disks needs all of them, each with its own
@@ -43,10 +43,6 @@ pub struct GuestOptions {
     #[arg(short, long, value_name = "GUEST", action = ArgAction::Append)]
     pub domain: Vec<OsString>,
 
-    /// Show passphrases while they are typed
-    #[arg(long)]
-    pub echo_keys: bool,
-
     /// Image format of the disks added after this option
     ///
     /// FMT is raw or qcow2. Without a value, the format of the disks that follow is found from their content again,
@@ -54,6 +50,18 @@ pub struct GuestOptions {
     /// another format's header to it.
     #[arg(long, value_name = "FMT", num_args = 0..=1, require_equals = true, default_missing_value = "", action = ArgAction::Append)]
     pub format: Vec<String>,
+}
+
+/// Which guest, and how it is opened.
+#[derive(Debug, Clone, Args)]
+pub struct GuestOptions {
+    /// Its disks.
+    #[command(flatten)]
+    pub disks: DiskOptions,
+
+    /// Show passphrases while they are typed
+    #[arg(long)]
+    pub echo_keys: bool,
 
     /// Key of an encrypted device (encrypted guests are not supported yet)
     ///
@@ -111,7 +119,8 @@ pub fn finish(command: Command) -> Command {
         .args_override_self(true)
         .max_term_width(100);
     let name = |arg: &clap::Arg| {
-        arg.get_long().map(sort_key).or(arg.get_short().map(String::from)).unwrap_or_default()
+        let short = || arg.get_short().map(|c| c.to_ascii_lowercase().to_string());
+        arg.get_long().map(sort_key).or_else(short).unwrap_or_default()
     };
     let mut order: Vec<(String, String)> =
         options(&command).map(|arg| (name(arg), arg.get_id().to_string())).collect();

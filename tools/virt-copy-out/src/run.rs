@@ -54,7 +54,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
 fn operands(options: &Options) -> Result<(&[OsString], &Path)> {
     match options.operands.split_last() {
         Some((target, sources)) if !sources.is_empty() => {
-            if options.guest.add.is_empty() && options.guest.domain.is_empty() {
+            if options.guest.disks.add.is_empty() && options.guest.disks.domain.is_empty() {
                 return Err(Error::bad_options("no disk is given").hint("add a disk image with -a FILE"));
             }
             Ok((sources, Path::new(target)))

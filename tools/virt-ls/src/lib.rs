@@ -5,13 +5,11 @@
 //! run        one listing after the other
 //!   walk       -l --json, -lR: entries with what stat(2) shows, each directory before what is in it
 //!   record     one entry as a line of text or CSV
-//!     human      sizes for people
 //!     time       times, local or counted
 //!   json       --json: one document around all of it
 //! manual     what the manual page says beside the options
 //! ```
 
-mod human;
 mod json;
 mod manual;
 mod options;

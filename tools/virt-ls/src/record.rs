@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use bstr::{BStr, BString};
 use libguestfs_core::api::Statns;
+use virt_common::{csv, human};
 
-use crate::human;
 use crate::time::Times;
 
 /// Bits of a mode that say what a file is, and their values (inode(7)).
@@ -115,15 +115,8 @@ impl Fields<'_> {
     /// A field with bytes of the guest in it.
     fn bytes(&mut self, field: &[u8]) {
         self.separate();
-        if self.csv && field.iter().any(|b| b" \",\n".contains(b)) {
-            self.line.push(b'"');
-            for &byte in field {
-                if byte == b'"' {
-                    self.line.push(b'"');
-                }
-                self.line.push(byte);
-            }
-            self.line.push(b'"');
+        if self.csv {
+            csv::field(field, self.line);
         } else {
             self.line.extend_from_slice(field);
         }

@@ -1,14 +1,19 @@
 //! Sizes for people: at most four characters and a unit that is a power of 1024.
 
 /// Unit letters by power of 1024; none for bytes.
-const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
+const UNITS: [&str; 9] = ["", "K", "M", "G", "T", "P", "E", "Z", "Y"];
 
 /// `bytes` as `1023`, `1.0K`, `10K`, `1000K`, `1.0M`: one digit after the point below ten units, none from there on,
 /// rounded to the nearest and a half to the even digit, as gnulib's human_readable has it.
-pub(crate) fn size(bytes: u64) -> String {
-    let bytes = u128::from(bytes);
+pub fn size(bytes: u64) -> String {
+    amount(bytes, 1)
+}
+
+/// As [`size`], of `count` things of `unit` bytes each.
+pub fn amount(count: u64, unit: u32) -> String {
+    let bytes = u128::from(count) * u128::from(unit);
     let (mut power, mut unit) = (0, 1u128);
-    while bytes / unit >= 1024 {
+    while bytes / unit >= 1024 && power + 1 < UNITS.len() {
         power += 1;
         unit *= 1024;
     }
@@ -20,8 +25,12 @@ pub(crate) fn size(bytes: u64) -> String {
         return format!("{}.{}{}", tenths / 10, tenths % 10, UNITS[power]);
     }
     let whole = rounded(bytes, unit);
-    // 2^64 bytes are 16 E, so rounding never leads past the last unit.
-    if whole == 1024 { format!("1.0{}", UNITS[power + 1]) } else { format!("{whole}{}", UNITS[power]) }
+    // 2^96 bytes would be 64 Ki Y: a last unit with more than four digits, where rounding can go no further.
+    if whole == 1024 && power + 1 < UNITS.len() {
+        format!("1.0{}", UNITS[power + 1])
+    } else {
+        format!("{whole}{}", UNITS[power])
+    }
 }
 
 /// `amount / unit`, rounded half to even.
@@ -57,6 +66,19 @@ mod tests {
             (u64::MAX, "16E"),
         ] {
             assert_eq!(super::size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn amounts_go_past_64_bits() {
+        for (count, unit, expected) in [
+            (0, 4096, "0"),
+            (3, 512, "1.5K"),
+            (u64::MAX, 1024, "16Z"),
+            (u64::MAX, 1 << 16, "1.0Y"),
+            (u64::MAX, u32::MAX, "65536Y"),
+        ] {
+            assert_eq!(super::amount(count, unit), expected, "{count} of {unit}");
         }
     }
 }

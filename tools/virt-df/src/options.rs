@@ -1,0 +1,184 @@
+//! The command line of virt-df, and which guests it names.
+
+use std::ffi::{OsStr, OsString};
+use std::num::NonZero;
+
+use bstr::BString;
+use clap::{ArgMatches, Command, CommandFactory, Parser};
+use std::os::unix::ffi::OsStrExt;
+use virt_common::operands;
+use virt_common::options::{CommonOptions, Disk, finish};
+use virt_common::{DiskOptions, Error, Result};
+
+/// The command line of virt-df.
+#[derive(Debug, Parser)]
+#[command(
+    name = "virt-df",
+    version,
+    about = "Show how full the filesystems of virtual machines are",
+    override_usage = "virt-df [OPTIONS] -a DISK [-a DISK]..."
+)]
+pub struct Options {
+    #[command(flatten)]
+    pub(crate) disks: DiskOptions,
+
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// Print comma-separated values
+    ///
+    /// A name with a space, comma, double quote or line break in it is quoted. Names may hold line breaks, so read
+    /// the output with a CSV parser, not line by line.
+    #[arg(long)]
+    pub(crate) csv: bool,
+
+    /// Show sizes with a unit, as in 1.5G
+    ///
+    /// Units are powers of 1024.
+    #[arg(short = 'h', long)]
+    pub(crate) human_readable: bool,
+
+    /// Show inodes, not blocks
+    #[arg(short, long)]
+    pub(crate) inodes: bool,
+
+    /// Print JSON
+    ///
+    /// See JSON below for what is in it: bytes and inodes, with and without -i.
+    #[arg(long, conflicts_with_all = ["csv", "human_readable"])]
+    pub(crate) json: bool,
+
+    /// Does nothing, for scripts that have it
+    ///
+    /// Each guest is always read by a process of its own.
+    #[arg(long)]
+    one_per_guest: bool,
+
+    /// How many guests are examined at a time, at most
+    ///
+    /// 0, which is also the default, is the number of processors. With one guest, as without --separate, it has no
+    /// effect.
+    #[arg(short = 'P', value_name = "NR_THREADS", default_value_t = 0, hide_default_value = true)]
+    threads: u32,
+
+    /// Take each disk for a guest of its own
+    ///
+    /// Without this option, all disks of the command line belong to one guest. With it, each is examined alone, several
+    /// at a time (see -P), and shown in the order of the command line.
+    #[arg(long)]
+    separate: bool,
+
+    /// Show UUIDs instead of names, of libvirt guests
+    ///
+    /// Disk images have no UUID: they are shown by their names. As this version is built without libvirt, the option
+    /// has no effect.
+    #[arg(long)]
+    uuid: bool,
+
+    /// Disk images, in the old style
+    #[arg(value_name = "DISK", hide = true)]
+    operands: Vec<OsString>,
+}
+
+/// A guest to examine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// How it is shown.
+    pub(crate) name: BString,
+    /// What it has, in order.
+    pub(crate) disks: Vec<Disk>,
+}
+
+impl Guest {
+    /// The guest with these disks. It has the name of the first one's file, with a plus sign for each other.
+    fn new(disks: Vec<Disk>) -> Guest {
+        let first = disks.first().map(|disk| &disk.path);
+        let file = first.and_then(|path| path.file_name()).or(first.map(|path| path.as_os_str()));
+        let mut name = BString::from(file.unwrap_or(OsStr::new("")).as_bytes());
+        name.extend(disks.iter().skip(1).map(|_| b'+'));
+        Guest { name, disks }
+    }
+}
+
+impl Options {
+    /// The guests that the command line names.
+    ///
+    /// # Errors
+    /// If it makes no sense, or names a guest of libvirt.
+    pub(crate) fn guests(&self, matches: &ArgMatches) -> Result<Vec<Guest>> {
+        if self.human_readable && self.csv {
+            return Err(Error::bad_options("-h and --csv do not go together"));
+        }
+        let disks = operands::disks(Disk::from_matches(matches)?, &self.operands)?;
+        Ok(if self.separate {
+            disks.into_iter().map(|disk| Guest::new(vec![disk])).collect()
+        } else {
+            vec![Guest::new(disks)]
+        })
+    }
+
+    /// How many of `guests` guests are examined at a time.
+    pub(crate) fn workers(&self, guests: usize) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        let wanted = match self.threads {
+            0 => processors(),
+            given => usize::try_from(given).unwrap_or(usize::MAX),
+        };
+        wanted.min(guests)
+    }
+}
+
+/// The command, with all that its manual and completions are made from.
+pub fn command() -> Command {
+    finish(Options::command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+    use virt_common::options::{long_options, short_options};
+
+    fn guests(arguments: &str) -> Result<Vec<Guest>> {
+        let matches = command().try_get_matches_from(arguments.split(' ')).unwrap();
+        Options::from_arg_matches(&matches).unwrap().guests(&matches)
+    }
+
+    #[test]
+    fn the_options_are_those_of_the_original_and_json_and_separate() {
+        let command = command();
+        command.clone().debug_assert();
+        assert_eq!(
+            long_options(&command).join(" "),
+            "--add --blocksize --connect --csv --domain --format --help --human-readable --inodes --json --one-per-guest \
+             --separate --uuid --verbose --version"
+        );
+        assert_eq!(short_options(&command).join(" "), "-a -c -d -h -i -P -v -V -x");
+    }
+
+    #[test]
+    fn disks_are_one_guest_or_each_its_own() {
+        for (arguments, expected) in [
+            ("virt-df -a one.img", vec!["one.img"]),
+            ("virt-df -a /a/one.img -a two.img --add file:///b/three.img", vec!["one.img++"]),
+            ("virt-df ./one.img ./two.img", vec!["one.img+"]),
+            ("virt-df --separate -a /a/one.img -a two.img", vec!["one.img", "two.img"]),
+            ("virt-df --separate ./one.img /b/one.img", vec!["one.img", "one.img"]),
+            ("virt-df -a ..", vec![".."]),
+        ] {
+            let names: Vec<BString> = guests(arguments).unwrap().into_iter().map(|g| g.name).collect();
+            assert_eq!(names, expected, "{arguments}");
+        }
+        assert_eq!(guests("virt-df -h --csv -a one.img").unwrap_err().status(), 2);
+    }
+
+    #[test]
+    fn there_are_no_more_workers_than_guests() {
+        let workers = |threads: &str, guests| {
+            let matches = command().try_get_matches_from(["virt-df", "-P", threads]).unwrap();
+            Options::from_arg_matches(&matches).unwrap().workers(guests)
+        };
+        assert_eq!((workers("3", 100), workers("3", 2), workers("0", 1)), (3, 2, 1));
+        assert!(workers("0", 1000) >= 1);
+    }
+}
