@@ -3,6 +3,7 @@
 pub mod btrfs;
 mod clusters;
 pub mod erofs;
+pub mod exfat;
 pub mod ext;
 pub mod fat;
 pub mod squashfs;
@@ -43,6 +44,9 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if squashfs::Squashfs::is_on(&source)? {
         return Ok(Arc::new(squashfs::Squashfs::open(source)?));
     }
+    if exfat::Exfat::is_on(&source)? {
+        return Ok(Arc::new(exfat::Exfat::open(source)?));
+    }
     if fat::Fat::is_on(&source)? {
         return Ok(Arc::new(fat::Fat::open(source)?));
     }
@@ -58,9 +62,8 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 10] = [
+    const MAGIC: [(u64, &[u8], &str); 9] = [
         (3, b"NTFS    ", "ntfs"),
-        (3, b"EXFAT   ", "exfat"),
         (0x8001, b"CD001", "iso9660"),
         (0x400, &[0x10, 0x20, 0xF5, 0xF2], "f2fs"),
         (0x1_0034, b"ReIsEr", "reiserfs"),

@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::btrfs;
 use super::checksums::{self, Repair};
 
+#[path = "../../../disk/tests/support/exfat_images.rs"]
+mod exfat_images;
+
 /// One or more images, of which the first is changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fixture {
@@ -29,6 +32,8 @@ enum Kind {
     Fat(u64, &'static str),
     /// An XFS with one of everything: options of mkfs.xfs.
     Xfs(&'static str),
+    /// One of the images of the disk crate's tests of exFAT.
+    Exfat(&'static str),
     /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
     Qcow2(&'static str),
     /// The same in a partition that starts at sector `start`.
@@ -69,6 +74,8 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("xfs", Kind::Xfs("")),
     ("xfs-1k", Kind::Xfs("-b size=1024 -n size=4096 -m rmapbt=1")),
     ("xfs-v4", Kind::Xfs("-m crc=0,finobt=0 -b size=1024")),
+    ("exfat", Kind::Exfat("cluster4k")),
+    ("exfat-small", Kind::Exfat("cluster512")),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
@@ -103,6 +110,7 @@ impl Fixture {
             Kind::Lvm(_) => Some(checksums::lvm::repair),
             Kind::Btrfs(..) => Some(checksums::btrfs::repair),
             Kind::Xfs(_) => Some(checksums::xfs::repair),
+            Kind::Exfat(_) => Some(checksums::exfat::repair),
             Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }
@@ -128,6 +136,10 @@ impl Fixture {
             Kind::Ext(options) => make_ext(&new, options)?,
             Kind::Crashed(options, mount) => make_crashed(&new, options, mount)?,
             Kind::Btrfs(options, mount, log) => btrfs::make(&new, options, mount, log)?,
+            Kind::Exfat(recipe) => {
+                let scratch = tempfile::tempdir_in(dir)?;
+                fs::rename(exfat_images::make(recipe, scratch.path()), &new)?;
+            }
             Kind::Fat(kib, options) => make_fat(&new, kib, options)?,
             Kind::Xfs(options) => make_xfs(&new, options)?,
             Kind::Qcow2(options) => {

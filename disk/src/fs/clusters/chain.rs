@@ -25,7 +25,6 @@ pub(in crate::fs) struct Run {
 pub(in crate::fs) enum Chain {
     /// Linked by the table.
     Linked(Links),
-    #[cfg_attr(not(test), expect(dead_code, reason = "exFAT's"))]
     /// So many from `first` on, whatever the table says.
     Neighbours {
         /// Number of the first.

@@ -40,7 +40,7 @@ const ROOT: u64 = 1;
 const PERMISSIONS: u16 = 0o755;
 const WRITE: u16 = 0o222;
 /// Longest name in bytes: 255 characters, for each of which the kernel reckons with six bytes.
-pub(super) const NAME_MAX: u64 = 255 * 6;
+const NAME_MAX: u64 = 255 * 6;
 
 /// A FAT filesystem.
 #[derive(Debug)]
@@ -264,10 +264,10 @@ impl Filesystem for Fat {
     fn stat_fs(&self) -> Result<FsStats> {
         let free = match self.free.get() {
             Some(free) => *free,
-            None => *self.free.get_or_init({
+            None => {
                 let free = self.heap.table.count_free()?;
-                move || free
-            }),
+                *self.free.get_or_init(|| free)
+            }
         };
         let block_size = self.heap.cluster_size();
         Ok(FsStats {
