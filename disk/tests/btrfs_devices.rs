@@ -131,6 +131,7 @@ fn what_is_not_understood_is_refused_by_name() {
     let case = Case::new(&[120], "");
     for (at, value, what) in [
         (0xbc, 1_u64 << 12 | 1 << 50, "btrfs features: zoned, bit 50"),
+        (0x38, 1 << 32, "a btrfs filesystem that is a seed of others"),
         (0x38, 1 << 33, "a btrfs image without data (metadump)"),
         (0x38, 1 << 36, "btrfs superblock flags 0x1000000000"),
     ] {

@@ -65,7 +65,10 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("btrfs", Kind::Btrfs("-M -n 4096 -m single -d single", "rw", false)),
     ("btrfs-zstd", Kind::Btrfs("-M -n 4096 -m single -d single", "compress-force=zstd", false)),
     ("btrfs-lzo", Kind::Btrfs("-M -n 4096 -m single -d single -O ^no-holes", "compress-force=lzo", false)),
-    ("btrfs-zlib", Kind::Btrfs("-M -n 4096 -m single -d single -R ^free-space-tree", "compress-force=zlib", false)),
+    (
+        "btrfs-zlib",
+        Kind::Btrfs("-M -n 4096 -m single -d single -R ^free-space-tree", "compress-force=zlib", false),
+    ),
     ("btrfs-log", Kind::Btrfs("-M -n 4096 -m single -d single", "rw", true)),
     ("fat12", Kind::Fat(4000, "-F 12 -s 4")),
     ("fat16", Kind::Fat(9000, "-F 16 -s 1")),

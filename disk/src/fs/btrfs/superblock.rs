@@ -141,7 +141,6 @@ impl Superblock {
         if self.num_devices == 0 || self.generation < self.chunk_root.2 {
             return Err(Error::corrupt("a superblock whose numbers contradict each other"));
         }
-        // A seed's superblock can't come here: its devices bear its own UUID.
         if self.device.fsid != self.metadata_uuid {
             return Err(Error::corrupt("the superblock's device belongs to another filesystem"));
         }
@@ -162,7 +161,11 @@ impl Superblock {
         if flag_bits & flags::METADUMP != 0 {
             return Err(Error::unsupported("a btrfs image without data (metadump)"));
         }
-        let unknown = flag_bits & !(flags::HARMLESS | flags::SEEDING);
+        // The kernel mounts it, but counts free space in it in another way.
+        if flag_bits & flags::SEEDING != 0 {
+            return Err(Error::unsupported("a btrfs filesystem that is a seed of others"));
+        }
+        let unknown = flag_bits & !flags::HARMLESS;
         if unknown != 0 {
             return Err(Error::unsupported(format!("btrfs superblock flags {unknown:#x}")));
         }
