@@ -79,8 +79,6 @@ pub(super) struct Superblock {
     pub(super) log_start: u64,
     /// Blocks in the log.
     pub(super) log_blocks: u32,
-    /// Bytes in a sector of the log.
-    pub(super) log_sector_size: u32,
     /// Unit of log writes (bytes), 0 or 1 for none.
     pub(super) log_unit: u32,
 
@@ -179,11 +177,9 @@ impl Superblock {
             return Err(Error::corrupt(format!("an XFS log unit of {log_unit} bytes")));
         }
         let log_sector_log = sb.u8(193)?;
-        let log_sector_size = if log_sector_log == 0 {
-            512
-        } else {
-            power(sb.be16(194)?.into(), log_sector_log, SECTOR_LOG, "log sector")?.0
-        };
+        if log_sector_log != 0 {
+            power(sb.be16(194)?.into(), log_sector_log, SECTOR_LOG, "log sector")?;
+        }
         let inode_max_percent = sb.u8(127)?;
         if inode_max_percent > 100 {
             return Err(Error::corrupt(format!("{inode_max_percent} percent of XFS space for inodes")));
@@ -219,7 +215,6 @@ impl Superblock {
             ],
             log_start,
             log_blocks,
-            log_sector_size,
             log_unit,
             inode_max_percent,
             inodes: sb.be64(128)?,
