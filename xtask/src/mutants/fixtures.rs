@@ -34,6 +34,8 @@ enum Kind {
     Xfs(&'static str),
     /// One of the images of the disk crate's tests of exFAT.
     Exfat(&'static str),
+    /// An XFS that was cut off in the middle of work: options of mkfs.xfs.
+    CrashedXfs(&'static str),
     /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
     Qcow2(&'static str),
     /// The same in a partition that starts at sector `start`.
@@ -79,6 +81,8 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("xfs-v4", Kind::Xfs("-m crc=0,finobt=0 -b size=1024")),
     ("exfat", Kind::Exfat("cluster4k")),
     ("exfat-small", Kind::Exfat("cluster512")),
+    ("xfs-dirty", Kind::CrashedXfs("-b size=1024 -m rmapbt=1,reflink=1")),
+    ("xfs-dirty-su", Kind::CrashedXfs("-b size=4096 -l su=65536")),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
@@ -112,8 +116,8 @@ impl Fixture {
             Kind::Partitioned { table: "gpt", .. } => Some(checksums::gpt::repair),
             Kind::Lvm(_) => Some(checksums::lvm::repair),
             Kind::Btrfs(..) => Some(checksums::btrfs::repair),
-            Kind::Xfs(_) => Some(checksums::xfs::repair),
             Kind::Exfat(_) => Some(checksums::exfat::repair),
+            Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
             Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }
@@ -145,6 +149,7 @@ impl Fixture {
             }
             Kind::Fat(kib, options) => make_fat(&new, kib, options)?,
             Kind::Xfs(options) => make_xfs(&new, options)?,
+            Kind::CrashedXfs(options) => make_crashed_xfs(&new, options)?,
             Kind::Qcow2(options) => {
                 let inner = find(INNER)?;
                 inner.make(dir)?;
@@ -220,6 +225,13 @@ fn make_crashed(image: &Path, options: &str, mount: &str) -> Result<()> {
     let mut command = Command::new(script);
     command.arg(image).args(["48M", mount, "7", "12", "", "mke2fs", "-q", "-F"]).args(options.split(' '));
     run(&mut command)
+}
+
+fn make_crashed_xfs(image: &Path, options: &str) -> Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/scripts/crash_image.sh");
+    let mut command = Command::new(script);
+    command.arg(image).args(["64M", "rw", "7", "30", "-f", "mkfs.xfs", "--unsupported", "-q", "-f"]);
+    run(command.args(options.split(' ')).env("CHURN", "churn_xfs.py"))
 }
 
 /// A FAT with long and short names, a directory of many files of which half are deleted, and a file in their places.

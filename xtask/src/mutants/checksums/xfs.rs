@@ -1,4 +1,4 @@
-//! XFS version 5. Layouts: "XFS Algorithms & Data Structures".
+//! XFS version 5, and records of its log. Layouts: "XFS Algorithms & Data Structures".
 //!
 //! Every structure has its CRC-32C within itself, and starts with what tells its kind. Directory blocks and targets of
 //! symbolic links may consist of several blocks: each start and length is tried, and right is where the structure as it was
@@ -36,6 +36,79 @@ const TREE_SUM: usize = 12;
 /// The most blocks that are one structure, as a shift: 64 KiB in blocks of 1 KiB.
 const MAX_BLOCKS_LOG: u32 = 6;
 
+/// Log records: what they start with, where their sum is, and what it covers of the first block and of the others of the
+/// header.
+const RECORD: [u8; 4] = [0xFE, 0xED, 0xBA, 0xBE];
+const RECORD_SUM: usize = 32;
+const RECORD_COVERS: usize = 328;
+const RECORD_COVERS_MORE: usize = 260;
+/// Bytes of data for each block of the header.
+const HEADER_COVERS: usize = 32 << 10;
+/// Blocks of the log (bytes), and the longest record with its header in blocks.
+const LOG_BLOCK: u64 = 512;
+const MAX_RECORD: u64 = 512 + 8;
+
+/// The big-endian number of four bytes at `at`.
+fn be32(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..at + 4].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// The sum of the record at `start`, as `source` has it; `None` if it does not lie within `end` or is no record.
+fn sum_of_record(source: &dyn ReadAt, shape: &[u8], start: u64, end: u64) -> Result<Option<u32>> {
+    let headers = be32(shape, 320).div_ceil(HEADER_COVERS as u64).max(1);
+    let len = be32(shape, 12);
+    // A record that goes on at the start of the log stays as it is.
+    if headers > MAX_RECORD || start + headers * LOG_BLOCK + len > end {
+        return Ok(None);
+    }
+    let bytes = read(source, start, (headers * LOG_BLOCK + len) as usize)?;
+    let (header, data) = bytes.split_at((headers * LOG_BLOCK) as usize);
+    let mut register = crc32c(crc32c(!0, &header[..RECORD_SUM]), &[0; 4]);
+    register = crc32c(register, &header[RECORD_SUM + 4..RECORD_COVERS]);
+    // Those of the header that have no words of data do not count.
+    let used = data.chunks(HEADER_COVERS).count();
+    for block in header.chunks(LOG_BLOCK as usize).take(used).skip(1) {
+        register = crc32c(register, &block[..RECORD_COVERS_MORE]);
+    }
+    Ok(Some(!crc32c(register, data)))
+}
+
+/// The patch of the log record around `offset`, if that lies in one.
+fn repair_record(
+    original: &dyn ReadAt,
+    mutant: &dyn ReadAt,
+    superblock: &[u8],
+    offset: u64,
+) -> Result<Option<Patch>> {
+    let block_size = be32(superblock, 4);
+    let (fsblock, group_log) = (be32(superblock, 48) << 32 | be32(superblock, 52), superblock[124]);
+    let block = (fsblock >> group_log) * be32(superblock, 84) + (fsblock & ((1 << group_log) - 1));
+    let (start, len) = (block * block_size, be32(superblock, 96) * block_size);
+    if !(start..start + len).contains(&offset) {
+        return Ok(None);
+    }
+    let mut at = offset / LOG_BLOCK * LOG_BLOCK;
+    for _ in 0..MAX_RECORD {
+        let header = read(original, at, LOG_BLOCK as usize)?;
+        if header.starts_with(&RECORD) {
+            let stored = u32::from_le_bytes([header[32], header[33], header[34], header[35]]);
+            if sum_of_record(original, &header, at, start + len)? != Some(stored) {
+                return Ok(None);
+            }
+            // As long as the mutant says that it is, which may be longer or shorter than it was.
+            let shape = read(mutant, at, LOG_BLOCK as usize)?;
+            return Ok(
+                sum_of_record(mutant, &shape, at, start + len)?.map(|sum| patch(at + RECORD_SUM as u64, sum))
+            );
+        }
+        if at == start {
+            break;
+        }
+        at -= LOG_BLOCK;
+    }
+    Ok(None)
+}
+
 /// Where the sum of a structure in `bytes` is, if it is a block of a kind that has one.
 fn sum_of_block(bytes: &[u8]) -> Option<usize> {
     let plain = BLOCKS.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, at)| *at);
@@ -55,6 +128,9 @@ pub(in super::super) fn repair(
     offset: u64,
 ) -> Result<Vec<Patch>> {
     let superblock = read(original, 0, 512)?;
+    if let Some(record) = repair_record(original, mutant, &superblock, offset)? {
+        return Ok(vec![record]);
+    }
     let log = |at: usize| u32::from(superblock[at]);
     let (sector, block, inode) = (1_u64 << log(121), 1_u64 << log(120), 1_u64 << log(122));
     let of = |table: &[(&[u8], usize)], bytes: &[u8]| {

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The first four bytes of every block of data are the cycle; what belongs there is in the header, 64 words in the
-//! first block and in each further one. The checksum is over all of it as it lies on the disk, its own field as zeros.
+//! first block and in each further one. The checksum is over all of it as it lies on the disk, its own field as zeros, but
+//! for blocks of the header that have no words.
 //!
 //! Source: "XFS Algorithms & Data Structures", section "Journaling Log".
 
@@ -229,7 +230,8 @@ fn computed(header: &[u8], data: &[u8], covers: usize) -> Result<u32> {
     register = crc32c(register, &[0; 4]);
     let after = CRC.saturating_add(4);
     register = crc32c(register, header.slice(after, covers.saturating_sub(after))?);
-    for block in header.chunks_exact(BLOCK).skip(1) {
+    let used = data.chunks(index(HEADER_COVERS)).count();
+    for block in header.chunks_exact(BLOCK).take(used).skip(1) {
         register = crc32c(register, block.slice(0, CRC_COVERS_MORE)?);
     }
     Ok(!crc32c(register, data))
