@@ -28,7 +28,9 @@ fn build() -> Result<PathBuf> {
     let directory = test.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet"]);
-    cargo.args(["virt-cat", "virt-df", "virt-ls"].iter().flat_map(|tool| ["--package", tool]));
+    cargo.args(
+        ["virt-cat", "virt-copy-out", "virt-df", "virt-ls"].iter().flat_map(|tool| ["--package", tool]),
+    );
     cargo.arg("--manifest-path").arg(repository().join("Cargo.toml"));
     if directory.ends_with("release") {
         cargo.arg("--release");

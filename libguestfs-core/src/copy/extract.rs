@@ -13,7 +13,6 @@ use super::finish::Attributes;
 use super::target::{Directory, Target, check_name};
 use super::workers::{BUFFER, Job, LargeFile, SmallFile, Workers, failed};
 use super::{MAX_LINKED, Shared};
-use crate::Result;
 use crate::tar::{Entry, Identity, Kind, Receive, Remark, RemarkKind};
 
 /// Files up to this size are held whole and written in one piece.
@@ -26,7 +25,7 @@ const BATCH: usize = 64;
 pub(super) struct Extract<'a> {
     target: &'a Target,
     shared: &'a Arc<Shared>,
-    workers: &'a mut Workers,
+    workers: &'a Workers,
     linked: &'a mut HashMap<Identity, Vec<BString>>,
     /// Path in the guest, for messages.
     remote: &'a BStr,
@@ -60,7 +59,7 @@ struct Batch {
 }
 
 /// The names of a path in an archive, or `None` if it leads elsewhere. The top has none.
-fn components(path: &[u8]) -> Option<Vec<BString>> {
+pub(super) fn components(path: &[u8]) -> Option<Vec<BString>> {
     let path = path.strip_prefix(b"./").unwrap_or(path);
     if path.is_empty() || path == b"." {
         return Some(Vec::new());
@@ -73,7 +72,7 @@ impl<'a> Extract<'a> {
     pub(super) fn new(
         target: &'a Target,
         shared: &'a Arc<Shared>,
-        workers: &'a mut Workers,
+        workers: &'a Workers,
         linked: &'a mut HashMap<Identity, Vec<BString>>,
         remote: &'a BStr,
         name: Option<BString>,
@@ -93,7 +92,7 @@ impl<'a> Extract<'a> {
     }
 
     /// Ends the extraction. Without an end of the archive, the last entry may not be whole.
-    pub(super) fn finish(mut self, complete: bool) -> Result<()> {
+    pub(super) fn finish(mut self, complete: bool) {
         if !complete {
             self.spoil();
         }
@@ -101,7 +100,11 @@ impl<'a> Extract<'a> {
         self.flush();
         self.leave(0);
         self.workers.wait();
-        Ok(())
+    }
+
+    /// Can parts of the present file be left out, to become holes?
+    pub(super) fn may_have_holes(&self) -> bool {
+        !matches!(self.current, Current::Small(_))
     }
 
     /// Path in the guest of something in the archive.
@@ -359,17 +362,12 @@ impl<'a> Extract<'a> {
             Err(errno) => failed(self.shared, &attributes, errno),
         }
     }
-
-    /// Stops if nothing more can be written.
-    fn check(&self) -> io::Result<()> {
-        if self.shared.is_over() { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
-    }
 }
 
 impl Receive for Extract<'_> {
     fn entry(&mut self, entry: Entry) -> io::Result<()> {
         self.settle();
-        self.check()?;
+        self.shared.check()?;
         self.shared.progress.files.fetch_add(1, Ordering::Relaxed);
         self.begin(entry);
         Ok(())
@@ -388,9 +386,7 @@ impl Receive for Extract<'_> {
                 if !buffer.is_empty() && (!follows || buffer.len().saturating_add(bytes.len()) > BUFFER) {
                     let full = std::mem::replace(buffer, self.workers.buffer());
                     self.workers.send(Job::Block { file: Arc::clone(file), offset: *start, buffer: full });
-                    if self.shared.is_over() {
-                        return Err(io::ErrorKind::Other.into());
-                    }
+                    self.shared.check()?;
                 }
                 if buffer.is_empty() {
                     *start = offset;

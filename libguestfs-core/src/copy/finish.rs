@@ -168,6 +168,7 @@ fn no_xattr(shared: &Shared, place: &BStr, name: &BStr, errno: Errno) {
     shared.fail(format_args!("{place}: its attribute {name} can't be kept: {}", errno_words(errno)));
 }
 
-pub(super) fn errno_words(errno: Errno) -> String {
-    super::words(&crate::Error::io("", errno.into()))
+/// The C library's words for an errno.
+pub(super) fn errno_words(errno: Errno) -> &'static str {
+    nix::errno::Errno::from_raw(errno.raw_os_error()).desc()
 }

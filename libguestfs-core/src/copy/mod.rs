@@ -6,28 +6,37 @@
 //!     workers   threads that write them
 //!     target    one local directory that nothing leaves; the only place that names files
 //!     finish    owners, attributes, modes and times
+//!   compare   the same archive once more, against what was made of it
+//!   foreign   single files from a daemon that sends directories only
+//! Archiver    sources one after the other, as one archive
 //! ```
 //!
 //! Nothing that a guest or a daemon says leads outside the target: every name is one component, taken relative to an
 //! open directory, and no symbolic link is ever followed. A directory gets its mode and times when the last one that
 //! works in it lets go of it. A file that is not whole has a temporary name, or none.
 
+mod archive;
+mod compare;
 mod extract;
 mod finish;
+mod foreign;
 mod target;
 mod workers;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::api::TarOutOpts;
-use crate::tar::{Identity, Parser};
+use crate::tar::{Identity, Parser, Receive};
 use crate::{Error, ErrorKind, Guestfs, Result};
+pub use archive::Archiver;
+use compare::Compare;
 use extract::Extract;
 use target::Target;
 use workers::Workers;
@@ -65,6 +74,7 @@ pub struct Outcome {
 pub struct Progress {
     bytes: AtomicU64,
     files: AtomicU64,
+    cancelled: AtomicBool,
 }
 
 impl Progress {
@@ -77,6 +87,15 @@ impl Progress {
     pub fn entries(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
     }
+
+    /// Has the copy stop soon, with an error of the kind `Cancelled`. Files that are not whole are not left.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
 }
 
 /// What all threads of a copy share.
@@ -87,7 +106,7 @@ struct Shared {
     caller: (u32, u32),
     outcome: Mutex<Outcome>,
     /// Why nothing more can be written at all.
-    fatal: Mutex<Option<Error>>,
+    fatal: Mutex<Option<(BString, rustix::io::Errno)>>,
     progress: Arc<Progress>,
 }
 
@@ -111,23 +130,31 @@ impl Shared {
     /// Notes a failed system call at `path`; one that all further ones would share ends the copy.
     fn failed_call(&self, path: &BStr, errno: rustix::io::Errno) {
         use rustix::io::Errno;
-        let error = std::io::Error::from(errno);
         if matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO) {
             let mut fatal = self.fatal.lock().unwrap_or_else(PoisonError::into_inner);
-            fatal.get_or_insert_with(|| Error::io(path.to_string(), error));
+            fatal.get_or_insert_with(|| (path.into(), errno));
             return;
         }
-        self.fail(format_args!("{path}: {}", words(&Error::io("", error))));
+        self.fail(format_args!("{path}: {}", finish::errno_words(errno)));
     }
 
-    fn is_over(&self) -> bool {
-        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// Why nothing more can be written, if so.
+    fn fatal(&self) -> Result<()> {
+        match &*self.fatal.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some((place, errno)) => Err(Error::io(place.to_string(), (*errno).into())),
+        }
     }
-}
 
-/// The causes of an error in words.
-fn words(error: &Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+    /// Stops a transfer that is of no more use.
+    fn check(&self) -> io::Result<()> {
+        let over = self.fatal.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if over || self.progress.is_cancelled() { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+    }
+
+    fn take_outcome(&self) -> Outcome {
+        std::mem::take(&mut *self.outcome.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Copies sources of one guest into one local directory.
@@ -168,36 +195,78 @@ impl<'a> Copier<'a> {
     pub fn copy(&mut self, remote: impl AsRef<[u8]>) -> Result<()> {
         let remote = remote.as_ref().as_bstr();
         let name = last_name(remote)?;
-        let opts = TarOutOpts {
-            numericowner: Some(true),
-            excludes: Some(self.shared.options.excludes.clone()).filter(|excludes| !excludes.is_empty()),
-            xattrs: self.shared.options.xattrs.then_some(true),
-            ..TarOutOpts::default()
-        };
-        let extract =
-            Extract::new(&self.target, &self.shared, &mut self.workers, &mut self.linked, remote, name);
-        let mut parser = Parser::new(extract);
-        let sent = self.handle.tar_out(remote, &mut parser, &opts);
-        let complete = parser.is_complete();
-        let ended = parser.into_receiver().finish(complete);
-        if let Some(fatal) = self.shared.fatal.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(fatal);
+        let (target, shared, workers) = (&self.target, &self.shared, &self.workers);
+        let extract = Extract::new(target, shared, workers, &mut self.linked, remote, name.clone());
+        let (parser, received) = receive(self.handle, remote, shared, extract);
+        let (complete, any) = (parser.is_complete(), parser.any());
+        parser.into_receiver().finish(complete);
+        match received {
+            Err(e) if !any && matches!(e.kind(), ErrorKind::Daemon | ErrorKind::Interrupted) => {
+                let extract = Extract::new(target, shared, workers, &mut self.linked, remote, name);
+                foreign::copy(self.handle, remote, extract).unwrap_or(Err(e))?;
+                shared.fatal()
+            }
+            Err(e) => Err(e),
+            // A worker may have met the end of the disk after the end of the archive.
+            Ok(()) => self.shared.fatal(),
         }
-        match (sent, complete) {
-            // What could not be read is among the failures.
-            (Err(e), true) if e.kind() == ErrorKind::Daemon || e.kind() == ErrorKind::Interrupted => ended,
-            (Err(e), _) => Err(e),
-            (Ok(()), false) => Err(Error::protocol(format!("{remote}: the archive has no end"))),
-            (Ok(()), true) => ended,
-        }
+    }
+
+    /// Compares what was copied of `remote` with the guest once more. Differences are in the [`Outcome`].
+    ///
+    /// # Errors
+    /// If the guest can't be read, or the copy was cancelled.
+    pub fn verify(&mut self, remote: impl AsRef<[u8]>) -> Result<()> {
+        let remote = remote.as_ref().as_bstr();
+        self.workers.wait();
+        // What is only in memory can't be read back from the disk.
+        let _ = rustix::fs::syncfs(self.target.root().fd());
+        let compare = Compare::new(&self.target, &self.shared, remote, last_name(remote)?);
+        let (parser, received) = receive(self.handle, remote, &self.shared, compare);
+        parser.into_receiver().settle();
+        received
     }
 
     /// Ends the copy: all is written, and directories have their modes and times.
     pub fn finish(self) -> Outcome {
         self.workers.wait();
         self.target.finish(&self.shared);
-        std::mem::take(&mut *self.shared.outcome.lock().unwrap_or_else(PoisonError::into_inner))
+        self.shared.take_outcome()
     }
+}
+
+/// Has the archive of `remote` sent to `receiver`. An archive that is complete is a success, even if something is
+/// missing from it: remarks say so.
+fn receive<R: Receive>(
+    handle: &Guestfs,
+    remote: &BStr,
+    shared: &Shared,
+    receiver: R,
+) -> (Parser<R>, Result<()>) {
+    let mut parser = Parser::new(receiver);
+    if shared.progress.is_cancelled() {
+        return (parser, Err(Error::cancelled()));
+    }
+    let opts = TarOutOpts {
+        numericowner: Some(true),
+        excludes: Some(shared.options.excludes.clone()).filter(|excludes| !excludes.is_empty()),
+        xattrs: shared.options.xattrs.then_some(true),
+        ..TarOutOpts::default()
+    };
+    let sent = handle.tar_out(remote, &mut parser, &opts);
+    let received = match sent {
+        _ if shared.progress.is_cancelled() => Err(Error::cancelled()),
+        Err(_) if shared.fatal().is_err() => shared.fatal(),
+        Err(_) if parser.wrong().is_some() => {
+            Err(Error::protocol(format!("{remote}: {}", parser.wrong().unwrap_or_default())))
+        }
+        Err(e) if parser.is_complete() && matches!(e.kind(), ErrorKind::Daemon | ErrorKind::Interrupted) => {
+            Ok(())
+        }
+        Ok(()) if !parser.is_complete() => Err(Error::protocol(format!("{remote}: the archive has no end"))),
+        sent => sent,
+    };
+    (parser, received)
 }
 
 /// The name under which a source is put; none for the root directory.

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, mkdirat, openat, renameat, renameat_with, statat,
-    unlinkat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, Stat, linkat, mkdirat, openat, readlinkat, renameat,
+    renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -143,6 +143,22 @@ impl Directory {
             attributes: Mutex::default(),
             shut: Arc::clone(&self.shut),
         }))
+    }
+
+    /// What lstat(2) shows of `name`.
+    pub(super) fn stat(&self, name: &BStr) -> Result<Stat, Errno> {
+        statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// The target of a symbolic link.
+    pub(super) fn read_link(&self, name: &BStr) -> Result<BString, Errno> {
+        Ok(readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes().into())
+    }
+
+    /// Opens a file for reading.
+    pub(super) fn open_file(&self, name: &BStr) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(&self.fd, name.as_bytes(), flags, Mode::empty())
     }
 
     /// Says what the directory gets when it is let go.

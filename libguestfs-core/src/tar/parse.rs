@@ -61,6 +61,7 @@ pub struct Parser<R> {
     /// What extended headers said of the entry to come.
     next: Overrides,
     any: bool,
+    wrong: Option<String>,
 }
 
 #[derive(Debug)]
@@ -133,7 +134,14 @@ fn wrong(what: impl Into<String>) -> io::Error {
 impl<R: Receive> Parser<R> {
     /// A parser that tells `receiver`.
     pub fn new(receiver: R) -> Self {
-        Parser { receiver, state: State::Header, held: Vec::new(), next: Overrides::default(), any: false }
+        Parser {
+            receiver,
+            state: State::Header,
+            held: Vec::new(),
+            next: Overrides::default(),
+            any: false,
+            wrong: None,
+        }
     }
 
     /// The receiver.
@@ -149,6 +157,11 @@ impl<R: Receive> Parser<R> {
     /// Is the archive complete?
     pub fn is_complete(&self) -> bool {
         matches!(self.state, State::Ended)
+    }
+
+    /// What was not understood, if so; an error of the receiver is not that.
+    pub fn wrong(&self) -> Option<&str> {
+        self.wrong.as_deref()
     }
 
     /// The receiver, after the archive.
@@ -345,7 +358,13 @@ impl<R: Receive> Write for Parser<R> {
         let mut rest = bytes;
         while !rest.is_empty() {
             self.any = true;
-            let count = self.step(rest)?;
+            let step = self.step(rest);
+            if let Err(e) = &step
+                && e.kind() == io::ErrorKind::InvalidData
+            {
+                self.wrong = Some(e.to_string());
+            }
+            let count = step?;
             rest = rest.get(count..).unwrap_or_default();
         }
         Ok(bytes.len())

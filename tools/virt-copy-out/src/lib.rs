@@ -3,9 +3,13 @@
 //! ```text
 //! options    the command line
 //! run        from sources to a copy, or an archive
+//!   bar        progress on a terminal
+//!   interrupt  signals that ask the tool to end
 //! manual     what the manual page says beside the options
 //! ```
 
+mod bar;
+mod interrupt;
 mod manual;
 mod options;
 mod run;

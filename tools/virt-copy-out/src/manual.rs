@@ -4,14 +4,44 @@ use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, Manual, Section};
 
 /// The manual of virt-copy-out.
 pub const MANUAL: Manual = Manual {
-    synopsis: &["virt-copy-out [OPTIONS] -a DISK [-a DISK]... FILE|DIR... LOCALDIR"],
+    synopsis: &[
+        "virt-copy-out [OPTIONS] -a DISK [-a DISK]... FILE|DIR... LOCALDIR",
+        "virt-copy-out [OPTIONS] -a DISK [-a DISK]... FILE|DIR... - > ARCHIVE.tar",
+    ],
     description: "\
-virt-copy-out copies files and directories, with all that is in them, out of a virtual machine into a local directory. \
-The operating system on the disks is found and its filesystems are put together as the guest has them; with -m, \
-filesystems are chosen by hand instead. Nothing is started, mounted or written for it: the disks are read by a \
-locked-down child process, and the virtual machine may be running.",
-    sections: &[EXAMPLES, EXIT_STATUS, ENVIRONMENT],
-    see_also: &[("virt-cat", 1), ("virt-ls", 1), ("guestfish", 1), ("guestfs", 3)],
+virt-copy-out copies files and directories, with all that is in them, out of a virtual machine into a local directory, \
+which must be there. The operating system on the disks is found and its filesystems are put together as the guest has \
+them; with -m, filesystems are chosen by hand instead. Nothing is started, mounted or written for it: the disks are \
+read by a locked-down child process, and the virtual machine may be running.
+
+Files and directories are given by their full paths in the guest, beginning with a slash. Each is put into LOCALDIR \
+under its last name; what is in the guest's root directory (/) goes directly into LOCALDIR. The last name may have \
+wildcards: *, ? and [...]. A path that is a symbolic link is copied as a link; with a slash after it, the directory \
+that it leads to is.
+
+If LOCALDIR is -, a tar archive of it all is written to standard output instead.",
+    sections: &[KEPT, FAILURES, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
+    see_also: &[("virt-cat", 1), ("virt-ls", 1), ("guestfish", 1), ("guestfs", 3), ("tar", 1)],
+};
+
+const KEPT: Section = Section {
+    title: "WHAT IS KEPT",
+    text: "\
+Content, with its holes; modes; times of last access and modification, to the nanosecond; symbolic links as they are; \
+files with several names as such, among all that one command copies; named pipes. For root, owners and groups by their \
+numbers, and device nodes. Extended attributes and ACLs with --xattrs. Sockets are left out.
+
+Files in LOCALDIR that have the names of copied ones are replaced, directories are filled. No symbolic link in LOCALDIR \
+is ever followed, so nothing is written elsewhere, whatever names and links the guest has.",
+};
+
+const FAILURES: Section = Section {
+    title: "FAILURES",
+    text: "\
+What cannot be read or written does not end the copy: it is reported at the end, and the exit status is 1. A file that \
+could not be read to its end is not left. If a signal ends the copy (ctrl-C), all files that are there are whole.
+
+In an archive, zeros stand for what could not be read of a file that had begun.",
 };
 
 const EXAMPLES: Section = Section {
@@ -20,5 +50,17 @@ const EXAMPLES: Section = Section {
 The home directories of a guest:
 
     mkdir homes
-    virt-copy-out -a guest.qcow2 /home homes",
+    virt-copy-out -a guest.qcow2 /home homes
+
+All logs but compressed ones, and compare them with the guest afterwards:
+
+    virt-copy-out --verify --exclude '*.gz' -a guest.qcow2 /var/log .
+
+A backup of the configuration with all attributes, compressed:
+
+    virt-copy-out --xattrs -a guest.qcow2 /etc - | zstd > etc.tar.zst
+
+A disk without an operating system:
+
+    virt-copy-out -a data.img -m /dev/sda1 '/photos/2024*' .",
 };

@@ -39,11 +39,34 @@ pub struct Options {
     #[arg(long, overrides_with = "owner")]
     pub(crate) no_owner: bool,
 
+    /// Compare the copy with the guest, after it was made
+    ///
+    /// All that was copied is read a second time, from the guest and from the copy, and compared: kinds, modes, owners,
+    /// times of modification, targets of links and every byte.
+    #[arg(long)]
+    pub(crate) verify: bool,
+
     /// Keep extended attributes and ACLs
     ///
     /// An ordinary user can keep those of the user, not those that begin with "security." and "trusted.".
     #[arg(long)]
     pub(crate) xattrs: bool,
+
+    /// Inspect the guest, which is always done without -m (as of guestfish)
+    #[arg(short, long, hide = true)]
+    inspector: bool,
+
+    /// Only read the guest, which is always done (as of guestfish)
+    #[arg(short, long, hide = true)]
+    ro: bool,
+
+    /// Do not show progress
+    #[arg(long)]
+    pub(crate) no_progress_bars: bool,
+
+    /// Show progress, which is always done on a terminal (as of guestfish)
+    #[arg(long, hide = true, overrides_with = "no_progress_bars")]
+    progress_bars: bool,
 
     /// Files and directories of the guest, then a local directory
     #[arg(value_name = "FILE|DIR", hide = true)]
@@ -67,8 +90,8 @@ mod tests {
         assert_eq!(
             long_options(&command).join(" "),
             "--add --blocksize --connect --domain --echo-keys --exclude --format --help --key --keys-from-stdin --mount \
-             --no-owner --owner --verbose --version --xattrs"
+             --no-owner --no-progress-bars --owner --verbose --verify --version --xattrs"
         );
-        assert_eq!(short_options(&command).join(" "), "-a -c -d -m -v -V -x");
+        assert_eq!(short_options(&command).join(" "), "-a -c -d -i -m -r -v -V -x");
     }
 }

@@ -6,13 +6,21 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 use clap::ArgMatches;
-use libguestfs_core::Guestfs;
 use libguestfs_core::api::GlobExpandOpts;
-use libguestfs_core::copy::{Copier, CopyOptions, Outcome};
+use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome};
+use libguestfs_core::{ErrorKind, Guestfs};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
-use virt_common::{Error, Opened, Result, Session, about_path, go_on_after};
+use virt_common::{Error, Result, Session, about_path, go_on_after};
 
+use crate::bar::{self, Bar};
+use crate::interrupt::Interrupts;
 use crate::options::Options;
+
+/// The destination that is an archive on standard output.
+const ARCHIVE: &str = "-";
+/// Open files that the tool likes to be allowed: one for each directory on the way to the deepest one.
+const OPEN_FILES: u64 = 1 << 16;
 
 /// Copies the sources. One that cannot be copied does not keep the others from being copied.
 ///
@@ -20,34 +28,132 @@ use crate::options::Options;
 /// If options do not fit together, the guest cannot be opened, or nothing more can be written.
 pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Result<()> {
     let (sources, target) = operands(options)?;
-    if !target.is_dir() {
+    let archive = target == Path::new(ARCHIVE);
+    if archive && options.verify {
+        return Err(Error::bad_options("--verify needs a directory, not an archive"));
+    }
+    if !archive && !target.is_dir() {
         return Err(Error::new(format!("target ‘{}’ is not a directory", target.display())));
     }
-    let Opened { handle, .. } =
+    let interrupts = Interrupts::watch()?;
+    let opened =
         virt_common::open(&options.guest, &options.common, sources, "file or directory", matches, session)?;
+    let handle = opened.handle;
+    let mut paths = Vec::new();
+    for source in sources {
+        match expand(&handle, BStr::new(source.as_bytes())) {
+            Ok(found) => paths.extend(found),
+            Err(e) => go_on_after(e, &handle, session)?,
+        }
+    }
     let wanted = CopyOptions {
         owner: options.owner || (geteuid().is_root() && !options.no_owner),
         xattrs: options.xattrs,
         excludes: options.exclude.iter().map(|pattern| pattern.as_bytes().into()).collect(),
     };
-    let mut copier = Copier::new(&handle, target, wanted)?;
-    for source in sources {
-        let source = BStr::new(source.as_bytes());
-        let copied = expand(&handle, source).and_then(|paths| {
-            paths.iter().try_for_each(|path| {
-                copier
-                    .copy(path)
-                    .map_err(|e| about_path(&handle, path, e))
-                    .or_else(|e| go_on_after(e, &handle, session))
-            })
-        });
-        if let Err(e) = copied {
-            go_on_after(e, &handle, session)?;
+    let total = if bar::wanted() && !options.no_progress_bars { Some(size(&handle, &paths)) } else { None };
+    let outcome = if archive {
+        to_archive(&handle, &paths, wanted, total, &interrupts, session)
+    } else {
+        to_directory(&handle, &paths, target, wanted, options.verify, total, &interrupts, session)
+    };
+    if let Some(outcome) = outcome? {
+        report(outcome, session);
+    }
+    handle.shutdown()?;
+    if interrupts.any() {
+        session.fail(&Error::new("interrupted: not everything was copied; what is there is whole"));
+        interrupts.obey();
+    }
+    Ok(())
+}
+
+/// About how many bytes will be copied.
+fn size(handle: &Guestfs, paths: &[BString]) -> u64 {
+    let kilobytes = paths.iter().filter_map(|path| handle.du(path).ok()).fold(0, i64::saturating_add);
+    u64::try_from(kilobytes).unwrap_or(0).saturating_mul(1024)
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of them are what the command line made")]
+fn to_directory(
+    handle: &Guestfs,
+    paths: &[BString],
+    target: &Path,
+    wanted: CopyOptions,
+    verify: bool,
+    total: Option<u64>,
+    interrupts: &Interrupts,
+    session: &mut Session,
+) -> Result<Option<Outcome>> {
+    // A very deep directory takes many descriptors. Without the right to have them, it is reported.
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.min(hard).max(soft), hard);
+    }
+    let mut copier = Copier::new(handle, target, wanted)?;
+    interrupts.stop(copier.progress());
+    let bar = total
+        .map(|total| Bar::start(if verify { total.saturating_mul(2) } else { total }, copier.progress()));
+    let mut failures = Vec::new();
+    let mut copied = Vec::new();
+    for path in paths {
+        match copier.copy(path) {
+            Ok(()) => copied.push(path),
+            Err(e) => failures.push((path, e)),
+        }
+        if interrupts.any() || !handle.is_ready() {
+            break;
         }
     }
-    report(copier.finish(), session);
-    handle.shutdown()?;
-    Ok(())
+    if verify && handle.is_ready() {
+        for path in copied {
+            if let Err(e) = copier.verify(path) {
+                failures.push((path, e));
+            }
+        }
+    }
+    let outcome = copier.finish();
+    drop(bar);
+    for (path, e) in failures {
+        if e.kind() != ErrorKind::Cancelled {
+            go_on_after(about_path(handle, path, e), handle, session)?;
+        }
+    }
+    Ok(Some(outcome))
+}
+
+/// `None` if the reader has gone away.
+fn to_archive(
+    handle: &Guestfs,
+    paths: &[BString],
+    wanted: CopyOptions,
+    total: Option<u64>,
+    interrupts: &Interrupts,
+    session: &mut Session,
+) -> Result<Option<Outcome>> {
+    let mut failures = Vec::new();
+    let mut archiver = Archiver::new(handle, &mut session.out, wanted);
+    interrupts.stop(archiver.progress());
+    let bar = total.map(|total| Bar::start(total, archiver.progress()));
+    for path in paths {
+        match archiver.add(path) {
+            Ok(()) => {}
+            // Standard output has failed, which the session knows.
+            Err(e) if e.kind() == ErrorKind::Io => return Ok(None),
+            Err(e) => failures.push((path, e)),
+        }
+        if interrupts.any() || !handle.is_ready() {
+            break;
+        }
+    }
+    // An archive that is not complete has no end.
+    let outcome = if interrupts.any() { Ok(Outcome::default()) } else { archiver.finish() };
+    drop(bar);
+    for (path, e) in failures {
+        if e.kind() != ErrorKind::Cancelled {
+            go_on_after(about_path(handle, path, e), handle, session)?;
+        }
+    }
+    Ok(outcome.ok())
 }
 
 /// The sources, and the directory that they are copied into.

@@ -9,7 +9,7 @@ use disk::fs::{
     DeviceNumber, DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Timestamp, Xattr,
 };
 use disk::{Error, Result};
-use libguestfs_core::api::GlobExpandOpts;
+use libguestfs_core::api::{GlobExpandOpts, TarOutOpts};
 
 use super::{b, refusal};
 use crate::Guestfsd;
@@ -191,4 +191,39 @@ fn the_inode_says_what_it_is_not_the_directory() {
     // The walk trusts the directory's word as find(1) does, and finds out.
     let mut out = Vec::new();
     assert!(refusal(d.find0(b("/"), &mut out)).ends_with("Not a directory"), "{}", out.as_bstr());
+}
+
+#[test]
+fn an_archive_goes_on_past_what_cannot_be_read() {
+    static INODES: [Inode; 6] = [
+        Inode::Directory(&[
+            (b"broken", 2),
+            (b"circle", 1),
+            (b"link", 4),
+            (b"strange", 5),
+            (b"twice", 6),
+            (b"twice", 4),
+        ]),
+        Inode::Broken,
+        Inode::Directory(&[]),
+        Inode::Link(b"/etc"),
+        Inode::Strange,
+        Inode::Directory(&[]),
+    ];
+    let mut out = Vec::new();
+    let failed = refusal(daemon(&INODES).tar_out(b("/"), &mut out, &TarOutOpts::default()));
+    assert_eq!(
+        failed,
+        "/circle: this directory is in the tree more than once (and 3 more could not be read)"
+    );
+    let archive = out.to_str_lossy();
+    for remark in [
+        "comment=guestfs:missing:./broken\0/broken: /dev/test: inode 2",
+        "comment=guestfs:missing:./circle/\0/circle: this directory is in the tree more than once",
+        "comment=guestfs:missing:./strange\0needs an appliance: /strange: /dev/test: inode 5 is strange",
+    ] {
+        assert!(archive.contains(remark), "{remark}");
+    }
+    assert!(archive.contains("./link") && archive.contains("./twice"));
+    assert!(out.ends_with(&[0; 1024]) && out.len() % 512 == 0);
 }

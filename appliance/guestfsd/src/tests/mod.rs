@@ -24,6 +24,7 @@ mod hostile;
 mod inspection;
 mod mounts;
 mod names;
+mod tar;
 mod wire;
 
 /// An image file.

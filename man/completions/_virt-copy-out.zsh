@@ -1,0 +1,64 @@
+#compdef virt-copy-out
+
+autoload -U is-at-least
+
+_virt-copy-out() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'*-a+[Add a disk image or block device of the guest]:FILE|URI:_default' \
+'*--add=[Add a disk image or block device of the guest]:FILE|URI:_default' \
+'*--blocksize=[Sector size of the disks added after this option]::512|4096:_default' \
+'-c+[libvirt connection to find the guest of -d at]:URI:_default' \
+'--connect=[libvirt connection to find the guest of -d at]:URI:_default' \
+'*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
+'*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
+'*--exclude=[Leave out what fits a wildcard]:PATTERN:_default' \
+'*--format=[Image format of the disks added after this option]::FMT:_default' \
+'*--key=[Key of an encrypted device (encrypted guests are not supported yet)]:SELECTOR:_default' \
+'*-m+[Mount a filesystem by hand, instead of all that the guest mounts itself]:DEV[:MNT[:OPTS[:FSTYPE]]]:_default' \
+'*--mount=[Mount a filesystem by hand, instead of all that the guest mounts itself]:DEV[:MNT[:OPTS[:FSTYPE]]]:_default' \
+'--echo-keys[Show passphrases while they are typed]' \
+'--help[Show this help]' \
+'-i[Inspect the guest, which is always done without -m (as of guestfish)]' \
+'--inspector[Inspect the guest, which is always done without -m (as of guestfish)]' \
+'--keys-from-stdin[Read passphrases from standard input, one a line]' \
+'--long-options[List the long options, for shell completion]' \
+'--no-owner[Do not keep owners and groups, though root]' \
+'--no-progress-bars[Do not show progress]' \
+'--owner[Keep owners and groups, though not root]' \
+'--progress-bars[Show progress, which is always done on a terminal (as of guestfish)]' \
+'-r[Only read the guest, which is always done (as of guestfish)]' \
+'--ro[Only read the guest, which is always done (as of guestfish)]' \
+'--short-options[List the short options, for shell completion]' \
+'*-v[Print on standard error what goes on]' \
+'*--verbose[Print on standard error what goes on]' \
+'--verify[Compare the copy with the guest, after it was made]' \
+'-V[Show the version]' \
+'--version[Show the version]' \
+'-x[Print on standard error each call of the library and its result]' \
+'--xattrs[Keep extended attributes and ACLs]' \
+'*::operands -- Files and directories of the guest, then a local directory:_default' \
+&& ret=0
+}
+
+(( $+functions[_virt-copy-out_commands] )) ||
+_virt-copy-out_commands() {
+    local commands; commands=()
+    _describe -t commands 'virt-copy-out commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_virt-copy-out" ]; then
+    _virt-copy-out "$@"
+else
+    compdef _virt-copy-out virt-copy-out
+fi
