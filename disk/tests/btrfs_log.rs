@@ -127,7 +127,13 @@ fn snapshots(case: &Case, seed: usize, store: &Path) -> Vec<PathBuf> {
     run("mkfs.btrfs", &args);
     let device = Loop::new(&image);
     let mounted = mount(&device, &format!("commit=300,{options}"), store.join(format!("{seed}.mnt")));
+    // Two subvolumes, one of them a snapshot of the other, have logs of their own.
+    let [sub, snapshot] = ["sub", "snapshot"].map(|name| mounted.0.join(name));
+    run("btrfs", &["-q", "subvolume", "create", sub.to_str().unwrap()]);
+    fs::write(sub.join("shared"), vec![b's'; 300_000]).unwrap();
+    run("btrfs", &["-q", "subvolume", "snapshot", sub.to_str().unwrap(), snapshot.to_str().unwrap()]);
     let mut churn = Churn::start(&mounted.0, seed);
+    let others = [Churn::start(&sub, seed + 1000), Churn::start(&snapshot, seed + 2000)];
     let mut taken = Vec::new();
     for nr in 0..SNAPSHOTS {
         churn.wait(7 + (seed * 7 + nr * 13) % 31);
@@ -135,7 +141,7 @@ fn snapshots(case: &Case, seed: usize, store: &Path) -> Vec<PathBuf> {
         run("cp", &["--reflink=always", image.to_str().unwrap(), snapshot.to_str().unwrap()]);
         taken.push(snapshot);
     }
-    drop(churn);
+    drop((churn, others));
     drop(mounted);
     drop(device);
     fs::remove_file(&image).unwrap();

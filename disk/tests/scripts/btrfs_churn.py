@@ -277,14 +277,15 @@ def attributes():
     path = rnd.choice(files + dirs)
     for _ in range(rnd.randrange(1, 4)):
         which = f"user.a{rnd.randrange(6)}"
-        if rnd.random() < .6:
-            os.setxattr(path, which, rnd.randbytes(rnd.choice([0, 1, 40, 900, 3000])))
-        else:
-            try:
+        try:
+            if rnd.random() < .6:
+                os.setxattr(path, which, rnd.randbytes(rnd.choice([0, 1, 40, 900, 3000])))
+            else:
                 os.removexattr(path, which)
-            except OSError as error:
-                if error.errno != errno.ENODATA:
-                    raise
+        except OSError as error:
+            # There is none, or no room for it in a tree block.
+            if error.errno not in (errno.ENODATA, errno.ENOSPC):
+                raise
     return path
 
 

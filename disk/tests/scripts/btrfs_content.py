@@ -100,6 +100,10 @@ with open("same", "w+b") as a, open("same_too", "w+b") as b:
 with open("reserved", "wb") as f:
     fallocate(f, 0, 0, 1 << 20)
     os.pwrite(f.fileno(), text(100_000), 300_001)
+# Its inode does not say that space was reserved: the kernel finds no holes then.
+os.sync()
+with open("reserved", "rb") as a, open("reserved_clone", "wb") as f:
+    clone(a, 0, 0, f, 0)
 with open("reserved_past_the_end", "wb") as f:
     f.write(text(10_000))
     f.flush()

@@ -22,6 +22,9 @@ pub(super) struct Content {
     pub(super) size: u64,
     /// Are there checksums of its data? (The inode lacks the flag NODATASUM.)
     pub(super) checked: bool,
+    /// Does its inode say that it has no holes: does it take as many bytes as it has, and was no space ever reserved for
+    /// it? That can be wrong, for one, of a clone of a file for which space was reserved.
+    pub(super) is_dense: bool,
 }
 
 /// An open file.
@@ -126,6 +129,8 @@ impl FileData for File<'_> {
             match (&mut data, extent.place == Place::Hole) {
                 (Some(data), false) => data.end = extent.end,
                 (Some(_), true) => break,
+                // The kernel believes the inode, if asked for the next hole.
+                (None, false) if self.content.is_dense => return Ok(Some(at..self.content.size)),
                 (None, false) => data = Some(at..extent.end),
                 // So much for a search: what is here may be read, and the next call goes on behind it.
                 (None, true) if nr == MAX_EXTENTS => data = Some(at..extent.end),

@@ -24,6 +24,8 @@ const MINOR_BITS: u32 = 20;
 
 /// Inode flag: the data has no checksums.
 const NODATASUM: u64 = 1;
+/// Inode flag: space was reserved for the file.
+const PREALLOC: u64 = 1 << 4;
 
 /// An inode.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +103,8 @@ impl Inode {
     /// What must be known of it to read its content.
     pub(super) fn content(&self) -> Content {
         let checked = self.flags & NODATASUM == 0;
-        Content { root: self.root, inode: self.number, size: self.size, checked }
+        let is_dense = self.flags & PREALLOC == 0 && self.bytes == self.size;
+        Content { root: self.root, inode: self.number, size: self.size, checked, is_dense }
     }
 
     /// The key of an item of this inode.

@@ -114,15 +114,18 @@ impl Trees {
     fn last_stored(&self, root: Root, key: Key) -> Result<Option<Key>> {
         let mut before = Some(key);
         while let Some(key) = before {
-            match self.stored_back(root, key)?.next_stored()? {
-                Some((found, _)) if found <= key => {
-                    if self.changes.has(root, found) != Some(false) {
-                        return Ok(Some(found));
-                    }
-                    before = found.before();
-                }
-                _ => break,
+            let cursor = self.stored_back(root, key)?;
+            let Some((leaf, at)) = cursor.path.last().filter(|(leaf, _)| leaf.count > 0) else { break };
+            if leaf.key(0)? > key {
+                break;
             }
+            for at in (0..=*at).rev() {
+                let found = leaf.key(at)?;
+                if self.changes.has(root, found) != Some(false) {
+                    return Ok(Some(found));
+                }
+            }
+            before = leaf.key(0)?.before();
         }
         Ok(None)
     }
