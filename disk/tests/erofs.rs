@@ -1,6 +1,6 @@
 //! EROFS as the kernel shows it: every name of filesystems of all layouts, field by field.
 //!
-//! Needs root, loop devices, and Debian's packages erofs-utils, acl, mount and python3.
+//! Needs root, loop devices, and Debian's packages erofs-utils, xz-utils, acl, mount and python3.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 #[path = "support/kernel.rs"]
@@ -49,6 +49,15 @@ impl Case {
         let mut args: Vec<_> = options.split_whitespace().collect();
         args.extend(["--quiet", image.to_str().unwrap(), tree.to_str().unwrap()]);
         run("mkfs.erofs", &args);
+        Case { dir, image }
+    }
+
+    /// An image of `tests/data/erofs`, whose `make.sh` says how it was made.
+    fn stored(name: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let image = dir.path().join("image");
+        let data = format!("{}/tests/data/erofs/{name}.img.xz", env!("CARGO_MANIFEST_DIR"));
+        run("sh", &["-c", "xz -dc \"$0\" >\"$1\"", &data, image.to_str().unwrap()]);
         Case { dir, image }
     }
 
@@ -109,6 +118,30 @@ option_sets! {
     small_extents: "-zlz4 -C16384 --max-extent-bytes=20000";
     inline_ends: "-zlz4 -Eztailpacking";
     inline_ends_in_clusters_of_64k: "-zlz4 -C65536 -Eztailpacking";
+}
+
+/// What only newer programs can make, but this kernel can read.
+#[test]
+fn images_of_newer_programs() {
+    for name in [
+        "deflate",
+        "zstd",
+        "lzma",
+        "two-compressors",
+        "fragments",
+        "all-fragments",
+        "dedupe",
+        "dedupe-fragments",
+        "prefixes",
+        "prefixes-plain",
+        "blocks-of-512",
+        "chunk-dedupe",
+    ] {
+        let listing = Case::stored(name).compare();
+        let text = listing.lines().find(|line| line.starts_with("/text\t")).unwrap();
+        let xattrs = text.split('\t').next_back().unwrap();
+        assert!(xattrs.starts_with("user.prefixed.one=1,user.prefixed.two=222"), "{name}: {xattrs}");
+    }
 }
 
 /// A tree made by a Python script.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use super::btrfs;
 use super::checksums::{self, Repair};
@@ -36,6 +37,9 @@ enum Kind {
     Exfat(&'static str),
     /// An XFS that was cut off in the middle of work: options of mkfs.xfs.
     CrashedXfs(&'static str),
+    /// A read-only filesystem: what makes it in the directory of the disk crate's test data, with `$1` for a tree like that of
+    /// `Ext`, `$2` for the image.
+    Packed(&'static str),
     /// The filesystem of another fixture, in an image: options of `qemu-img convert`.
     Qcow2(&'static str),
     /// The same in a partition that starts at sector `start`.
@@ -83,6 +87,22 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("exfat-small", Kind::Exfat("cluster512")),
     ("xfs-dirty", Kind::CrashedXfs("-b size=1024 -m rmapbt=1,reflink=1")),
     ("xfs-dirty-su", Kind::CrashedXfs("-b size=4096 -l su=65536")),
+    ("squashfs", Kind::Packed(r#"mksquashfs "$1" "$2""#)),
+    ("squashfs-plain", Kind::Packed(r#"mksquashfs "$1" "$2" -b 4096 -noI -noD -noF -noX -noId"#)),
+    ("squashfs-lzo", Kind::Packed(r#"mksquashfs "$1" "$2" -b 4096 -comp lzo"#)),
+    ("squashfs-lz4", Kind::Packed(r#"mksquashfs "$1" "$2" -b 1M -comp lz4 -noI -no-fragments"#)),
+    ("squashfs-xz", Kind::Packed(r#"mksquashfs "$1" "$2" -b 64K -comp xz -Xbcj x86"#)),
+    ("squashfs-zstd", Kind::Packed(r#"mksquashfs "$1" "$2" -comp zstd -noI"#)),
+    ("erofs", Kind::Packed(r#"mkfs.erofs "$2" "$1""#)),
+    ("erofs-chunks", Kind::Packed(r#"mkfs.erofs --chunksize=4096 -Eforce-inode-compact "$2" "$1""#)),
+    ("erofs-lz4", Kind::Packed(r#"mkfs.erofs -zlz4 "$2" "$1""#)),
+    ("erofs-lz4-full", Kind::Packed(r#"mkfs.erofs -zlz4 -Elegacy-compress "$2" "$1""#)),
+    ("erofs-deflate", Kind::Packed(r#"xz -dc <erofs/deflate.img.xz >"$2""#)),
+    ("erofs-zstd", Kind::Packed(r#"xz -dc <erofs/zstd.img.xz >"$2""#)),
+    ("erofs-lzma", Kind::Packed(r#"xz -dc <erofs/lzma.img.xz >"$2""#)),
+    ("erofs-dedupe", Kind::Packed(r#"xz -dc <erofs/dedupe-fragments.img.xz >"$2""#)),
+    ("erofs-prefixes", Kind::Packed(r#"xz -dc <erofs/prefixes.img.xz >"$2""#)),
+    ("erofs-lz4-large", Kind::Packed(r#"mkfs.erofs -zlz4 -C65536 -Eztailpacking "$2" "$1""#)),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
@@ -118,7 +138,9 @@ impl Fixture {
             Kind::Btrfs(..) => Some(checksums::btrfs::repair),
             Kind::Exfat(_) => Some(checksums::exfat::repair),
             Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
-            Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
+            Kind::Packed(_) if self.name.starts_with("erofs") => Some(checksums::erofs::repair),
+            // SquashFS has no checksums but those of its compressors.
+            Kind::Packed(_) | Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }
 
@@ -150,6 +172,7 @@ impl Fixture {
             Kind::Fat(kib, options) => make_fat(&new, kib, options)?,
             Kind::Xfs(options) => make_xfs(&new, options)?,
             Kind::CrashedXfs(options) => make_crashed_xfs(&new, options)?,
+            Kind::Packed(program) => make_packed(&new, program)?,
             Kind::Qcow2(options) => {
                 let inner = find(INNER)?;
                 inner.make(dir)?;
@@ -186,9 +209,9 @@ fn sized(path: &Path, size: u64) -> Result<()> {
     Ok(File::create(path)?.set_len(size)?)
 }
 
-/// A filesystem with a directory that has an index, long names, deep paths, sparse and empty files, links of all
+/// A tree with a directory large enough for an index, long names, deep paths, sparse and empty files, links of all
 /// kinds, device nodes, and extended attributes of all sizes.
-fn make_ext(image: &Path, options: &str) -> Result<()> {
+fn make_tree() -> Result<TempDir> {
     let tree = tempfile::tempdir()?;
     let at = |name: &str| tree.path().join(name);
     fs::create_dir_all(at("a/b/c/d"))?;
@@ -210,6 +233,11 @@ fn make_ext(image: &Path, options: &str) -> Result<()> {
         for n in 1 60 200 400; do setfattr -n user.a$n -v \"$(printf \"%0${n}d\" 0)\" a/empty; done
         setfattr -n user.small -v x a/b/text; setfacl -m u:1:rw,g:2:r a/b/text; setfacl -d -m u:3:rwx a/b";
     run(Command::new("sh").args(["-ec", special]).current_dir(tree.path()))?;
+    Ok(tree)
+}
+
+fn make_ext(image: &Path, options: &str) -> Result<()> {
+    let tree = make_tree()?;
     sized(image, INNER_SIZE)?;
     let mut mke2fs = Command::new("mke2fs");
     mke2fs.args(["-q", "-F"]).args(options.split(' ')).arg("-d").arg(tree.path()).arg(image);
@@ -218,6 +246,14 @@ fn make_ext(image: &Path, options: &str) -> Result<()> {
     let status = Command::new("e2fsck").args(["-fyD"]).arg(image).output()?.status;
     ensure!(matches!(status.code(), Some(0 | 1)), "e2fsck: {status}");
     Ok(())
+}
+
+fn make_packed(image: &Path, program: &str) -> Result<()> {
+    let tree = make_tree()?;
+    // `mksquashfs` would add to what is there.
+    let _ = fs::remove_file(image);
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/data");
+    run(Command::new("sh").args(["-ec", program, "sh"]).arg(tree.path()).arg(image).current_dir(data))
 }
 
 fn make_crashed(image: &Path, options: &str, mount: &str) -> Result<()> {

@@ -7,6 +7,9 @@
 //! indexes   | head at 0 | head at 7 | no head   | head at 9 |
 //! extents   |-- extent 0 --|-- extent 1 ---------|-- extent 2
 //! ```
+//!
+//! The last extent may be kept elsewhere: behind the indexes, or in an inode that holds parts of many files (as a
+//! fragment). The latter may go for all of a file.
 
 use std::ops::Range;
 
@@ -14,27 +17,28 @@ use super::Erofs;
 use super::index::{Index, Indexes, Kind};
 use super::inode::Inode;
 use crate::bytes::Fields;
-use crate::codec::lz4;
 use crate::{Error, Result};
 
 /// Unit in which the head of the map is placed, in bytes.
 const ALIGNMENT: u64 = 8;
-/// `h_advise`: clusters of more than one block.
-const BIG: u16 = 0x2 | 0x4;
-/// `h_advise`: the last extent's data follows the indexes.
-const INLINE: u16 = 0x8;
-/// `h_advise`: data that is not compressed is stored as it lies within pages.
-const INTERLACED: u16 = 0x10;
-/// `h_advise`: the last extent's data lies in an inode that many share.
-const FRAGMENT: u16 = 0x20;
 /// `h_advise`: compact indexes of 2 bytes.
 const TWO_BYTES: u16 = 0x1;
+/// `h_advise`: extents of the first compressor may have data of more than one block.
+const BIG_FIRST: u16 = 0x2;
+/// `h_advise`: and so may others.
+const BIG_OTHERS: u16 = 0x4;
+/// `h_advise`: the last extent's data follows the indexes.
+const INLINE: u16 = 0x8;
+/// `h_advise`: data that is not compressed is stored as it lies within blocks of content.
+const INTERLACED: u16 = 0x10;
+/// `h_advise`: the last extent's content lies in the inode that holds parts of many files.
+const FRAGMENT: u16 = 0x20;
 /// All of it that is known.
-const KNOWN: u16 = TWO_BYTES | BIG | INLINE | INTERLACED | FRAGMENT;
-/// `h_clusterbits`: logical clusters are larger than blocks; the other bits have no meaning but the last.
+const KNOWN: u16 = TWO_BYTES | BIG_FIRST | BIG_OTHERS | INLINE | INTERLACED | FRAGMENT;
+/// `h_clusterbits`: how much larger logical clusters are than blocks. The bits in between have no meaning.
 const CLUSTER_BITS: u8 = 0x7;
-/// `h_clusterbits`: all of the content lies in an inode that many share.
-const WHOLE_FRAGMENT: u8 = 0x80;
+/// `h_clusterbits`, as the last byte of the head: all of the content is a fragment, and the head says where.
+const WHOLE_FRAGMENT: u64 = 1 << 63;
 /// Largest extent in bytes that the kernel decompresses (`Z_EROFS_PCLUSTER_MAX_DSIZE`).
 const MAX_EXTENT: u64 = 12 << 20;
 /// Most bytes of data that an extent has (`Z_EROFS_PCLUSTER_MAX_SIZE`).
@@ -49,14 +53,21 @@ pub(super) struct Compressed {
     /// Compressors of the two kinds of compressed extents, low bits first.
     algorithms: u8,
     indexes: Indexes,
-    /// The last extent, if its data follows the indexes: where it starts in the file, where its data lies.
-    tail: Option<(u64, Range<u64>)>,
+    /// Where the last extent starts, and where it is kept if not as others are.
+    tail: Option<(u64, Tail)>,
     current: Option<Extent>,
     /// Content of an extent of which only a part was wanted.
     part: Vec<u8>,
     part_range: Range<u64>,
-    /// Data to be decompressed.
-    input: Vec<u8>,
+}
+
+/// Where the last extent is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tail {
+    /// In these bytes of the source.
+    Inline(Range<u64>),
+    /// From this byte on of the inode that holds parts of many files.
+    Fragment(u64),
 }
 
 /// An extent.
@@ -64,65 +75,88 @@ pub(super) struct Compressed {
 struct Extent {
     /// Bytes of the file.
     range: Range<u64>,
+    storage: Storage,
+}
+
+/// How an extent is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Storage {
+    Data(Data),
+    /// From this byte on of the inode that holds parts of many files.
+    Fragment(u64),
+}
+
+/// Data of an extent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Data {
     /// Bytes of the source.
-    data: Range<u64>,
-    kind: Kind,
-    /// Gives the data more than the extent has?
-    more: bool,
+    pub(super) range: Range<u64>,
+    /// Number of the compressor; `None` if it is not compressed.
+    pub(super) algorithm: Option<u8>,
+    /// Does it give more than the extent has?
+    pub(super) partial: bool,
 }
 
 impl Compressed {
+    /// The map of `inode`.
     pub(super) fn new(fs: &Erofs, inode: &Inode) -> Result<Self> {
         let block_bits = fs.superblock.block_bits;
         let at = inode.xattrs.end.next_multiple_of(ALIGNMENT);
         let mut head = [0; 8];
         fs.source.read_at(at, &mut head)?;
         let head: &[u8] = &head;
-        let (advice, algorithms, bits) = (head.le16(4)?, head.u8(6)?, head.u8(7)?);
-        if bits & WHOLE_FRAGMENT != 0 || advice & FRAGMENT != 0 {
-            return Err(Error::unsupported("erofs content in fragments"));
-        }
+        let whole = head.le64(0)? & WHOLE_FRAGMENT != 0;
+        let (advice, algorithms, bits) =
+            if whole { (0, 0, 0) } else { (head.le16(4)?, head.u8(6)?, head.u8(7)?) };
         if bits & CLUSTER_BITS != 0 || advice & !KNOWN != 0 {
-            return Err(Error::unsupported(format!(
-                "erofs compression of form {advice:#x}, cluster bits {bits:#x}"
-            )));
+            let what = format!("erofs compression of form {advice:#x}, cluster bits {bits:#x}");
+            return Err(Error::unsupported(what));
         }
-        let big = advice & BIG != 0;
-        if big && advice & BIG != BIG {
-            return Err(Error::unsupported(
-                "erofs clusters of more than one block for one compressor of two",
-            ));
-        }
-        let indexes = Indexes::new(inode, block_bits, at, big, advice & TWO_BYTES != 0);
+        let big = advice & (BIG_FIRST | BIG_OTHERS) != 0;
         let mut map = Compressed {
             size: inode.size,
             block_bits,
             advice,
             algorithms,
-            indexes,
+            indexes: Indexes::new(inode, block_bits, at, big, advice & TWO_BYTES != 0),
             tail: None,
             current: None,
             part: Vec::new(),
             part_range: 0..0,
-            input: Vec::new(),
         };
-        if advice & INLINE != 0 && inode.size > 0 {
-            map.find_tail(fs, head.le16(2)?)?;
+        if whole {
+            map.tail = Some((0, Tail::Fragment(head.le64(0)? & !WHOLE_FRAGMENT)));
+        } else if advice & (INLINE | FRAGMENT) != 0 && inode.size > 0 {
+            map.find_tail(fs, head)?;
         }
         Ok(map)
     }
 
-    /// Finds the last extent and its `len` bytes of data.
-    fn find_tail(&mut self, fs: &Erofs, len: u16) -> Result<()> {
+    /// Is a part of it a fragment?
+    pub(super) fn has_fragment(&self) -> bool {
+        matches!(self.tail, Some((_, Tail::Fragment(_))))
+    }
+
+    /// Finds the last extent, by the map's `head`.
+    fn find_tail(&mut self, fs: &Erofs, head: &[u8]) -> Result<()> {
         let last = self.size.saturating_sub(1);
-        let index = self.indexes.get(fs, last >> self.block_bits)?;
-        let data = index.end..index.end.saturating_add(len.into());
-        let block = fs.superblock.block_size();
-        if len == 0 || (data.start & block.saturating_sub(1)).saturating_add(len.into()) > block {
-            return Err(Error::corrupt(format!("the last {len} bytes of compressed data lie in two blocks")));
-        }
-        let (head, _) = self.head(fs, last)?;
-        self.tail = Some((self.start_of(&head), data));
+        let (start, _) = self.head(fs, last)?;
+        let tail = if self.advice & FRAGMENT != 0 {
+            // The high bits are where an index has the block of data.
+            let high = if self.indexes.are_full() { u64::from(start.block) << 32 } else { 0 };
+            Tail::Fragment(u64::from(head.le32(0)?) | high)
+        } else {
+            let len = u64::from(head.le16(2)?);
+            let at = self.indexes.get(fs, last >> self.block_bits)?.end;
+            let block = fs.superblock.block_size();
+            if len == 0 || (at & block.saturating_sub(1)).saturating_add(len) > block {
+                return Err(Error::corrupt(format!(
+                    "the last {len} bytes of compressed data lie in two blocks"
+                )));
+            }
+            Tail::Inline(at..at.saturating_add(len))
+        };
+        self.tail = Some((self.start_of(&start), tail));
         Ok(())
     }
 
@@ -141,8 +175,10 @@ impl Compressed {
         }
         let mut back = if index.kind == Kind::None { u64::from(index.distance) } else { 1 };
         let past = number.saturating_sub(u64::from(index.kind != Kind::None));
+        let farthest = number.saturating_sub(MAX_EXTENT >> self.block_bits).saturating_sub(1);
         loop {
-            let Some(number) = index.number.checked_sub(back).filter(|_| back != 0) else {
+            let before = index.number.checked_sub(back);
+            let Some(number) = before.filter(|before| back != 0 && *before >= farthest) else {
                 return Err(Error::corrupt(format!("index {} leads {back} back", index.number)));
             };
             index = self.indexes.get(fs, number)?;
@@ -157,6 +193,11 @@ impl Compressed {
     fn extent(&mut self, fs: &Erofs, offset: u64) -> Result<Extent> {
         if let Some(extent) = self.current.as_ref().filter(|extent| extent.range.contains(&offset)) {
             return Ok(extent.clone());
+        }
+        if let Some((start, Tail::Fragment(at))) = &self.tail
+            && *start <= offset
+        {
+            return Ok(Extent { range: *start..self.size, storage: Storage::Fragment(*at) });
         }
         let (head, mut last) = self.head(fs, offset)?;
         let start = self.start_of(&head);
@@ -177,8 +218,8 @@ impl Compressed {
         if !(start..end).contains(&offset) || end.saturating_sub(start) > MAX_EXTENT {
             return Err(Error::corrupt(format!("an extent from byte {start} to byte {end}")));
         }
-        let data = match &self.tail {
-            Some((tail, data)) if *tail == start => data.clone(),
+        let range = match &self.tail {
+            Some((tail, Tail::Inline(data))) if *tail == start => data.clone(),
             _ => {
                 let len = u64::from(self.stored_blocks(fs, &head)?) << self.block_bits;
                 if len > MAX_STORED {
@@ -188,15 +229,22 @@ impl Compressed {
                 at..at.saturating_add(len)
             }
         };
-        let extent = Extent { range: start..end, data, kind: head.kind, more: head.partial };
+        let algorithm = match head.kind {
+            Kind::Plain => None,
+            Kind::Second => Some(self.algorithms >> 4),
+            Kind::First | Kind::None => Some(self.algorithms & 0xF),
+        };
+        let data = Data { range, algorithm, partial: head.partial };
+        let extent = Extent { range: start..end, storage: Storage::Data(data) };
         self.current = Some(extent.clone());
         Ok(extent)
     }
 
     /// How many blocks the data of the extent has that `head` starts: the index that follows says it, if it starts none.
     fn stored_blocks(&mut self, fs: &Erofs, head: &Index) -> Result<u32> {
+        let big = if head.kind == Kind::First { BIG_FIRST } else { BIG_OTHERS };
         let next = head.number.saturating_add(1);
-        if self.advice & BIG == 0 || next << self.block_bits >= self.size {
+        if self.advice & big == 0 || next << self.block_bits >= self.size {
             return Ok(1);
         }
         let index = self.indexes.get(fs, next)?;
@@ -217,20 +265,25 @@ impl Compressed {
             let extent = self.extent(fs, at)?;
             let left = usize::try_from(extent.range.end.saturating_sub(at)).unwrap_or(usize::MAX);
             let (part, after) = rest.split_at_mut(left.min(rest.len()));
-            if at == extent.range.start && part.len() == left {
-                self.decode(fs, &extent, part)?;
-            } else {
-                if self.part_range != extent.range {
-                    let mut bytes = std::mem::take(&mut self.part);
-                    self.part_range = 0..0;
-                    let len = extent.range.end.saturating_sub(extent.range.start);
-                    bytes.resize(usize::try_from(len).unwrap_or_default(), 0);
-                    self.decode(fs, &extent, &mut bytes)?;
-                    self.part = bytes;
-                    self.part_range = extent.range.clone();
+            let within = at.saturating_sub(extent.range.start);
+            match &extent.storage {
+                Storage::Fragment(start) => fs.read_packed(start.saturating_add(within), part)?,
+                Storage::Data(data) if within == 0 && part.len() == left => {
+                    self.decode(fs, &extent.range, data, part)?;
                 }
-                let within = usize::try_from(at.saturating_sub(extent.range.start)).unwrap_or(usize::MAX);
-                part.copy_from_slice(self.part.slice(within, part.len())?);
+                Storage::Data(data) => {
+                    if self.part_range != extent.range {
+                        let mut bytes = std::mem::take(&mut self.part);
+                        self.part_range = 0..0;
+                        let len = extent.range.end.saturating_sub(extent.range.start);
+                        bytes.resize(usize::try_from(len).unwrap_or_default(), 0);
+                        self.decode(fs, &extent.range, data, &mut bytes)?;
+                        self.part = bytes;
+                        self.part_range = extent.range.clone();
+                    }
+                    let within = usize::try_from(within).unwrap_or(usize::MAX);
+                    part.copy_from_slice(self.part.slice(within, part.len())?);
+                }
             }
             at = at.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
             rest = after;
@@ -238,42 +291,28 @@ impl Compressed {
         Ok(())
     }
 
-    /// Fills `output` with the content of `extent`, which has this length.
-    fn decode(&mut self, fs: &Erofs, extent: &Extent, output: &mut [u8]) -> Result<()> {
-        let len = usize::try_from(extent.data.end.saturating_sub(extent.data.start)).unwrap_or_default();
-        let algorithm = match extent.kind {
-            Kind::Plain if self.advice & INTERLACED != 0 => {
-                return Err(Error::unsupported("erofs data that is stored as it lies within pages"));
-            }
-            Kind::Plain if output.len() > len => {
-                return Err(Error::corrupt(format!("{} bytes of content stored in {len}", output.len())));
-            }
-            Kind::Plain => return fs.source.read_at(extent.data.start, output),
-            Kind::Second => self.algorithms >> 4,
-            _ => self.algorithms & 0xF,
+    /// Fills `output` with the bytes `range` of the file, which are all that `data` is for.
+    fn decode(&self, fs: &Erofs, range: &Range<u64>, data: &Data, output: &mut [u8]) -> Result<()> {
+        if data.algorithm.is_some() {
+            return fs.decompress(data, output);
+        }
+        let len = data.range.end.saturating_sub(data.range.start);
+        if range.end.saturating_sub(range.start) > len {
+            let bytes = output.len();
+            return Err(Error::corrupt(format!("{bytes} bytes of content stored in {len}")));
+        }
+        if self.advice & INTERLACED == 0 {
+            return fs.source.read_at(data.range.start, output);
+        }
+        // What fills the first block of content up is the end of the data; the rest is its start.
+        let block = fs.superblock.block_size();
+        let first = block.saturating_sub(range.start & block.saturating_sub(1));
+        let Some(at) = data.range.end.checked_sub(first).filter(|at| *at >= data.range.start) else {
+            return Err(Error::corrupt(format!("{len} bytes that end at {first} bytes of a block")));
         };
-        match algorithm {
-            0 => {}
-            1 => return Err(Error::unsupported("erofs content compressed with lzma")),
-            2 => return Err(Error::unsupported("erofs content compressed with deflate")),
-            3 => return Err(Error::unsupported("erofs content compressed with zstd")),
-            _ => return Err(Error::unsupported(format!("erofs content of compressor {algorithm}"))),
-        }
-        self.input.resize(len, 0);
-        fs.source.read_at(extent.data.start, &mut self.input)?;
-        if !fs.superblock.zero_padding {
-            // The data may go on behind its end.
-            return lz4::decompress_start(&self.input, output);
-        }
-        let zeros = self.input.iter().take_while(|&&byte| byte == 0).count();
-        let data = self.input.get(zeros..).unwrap_or_default();
-        if extent.more {
-            return lz4::decompress_start(data, output);
-        }
-        if lz4::decompress(data, output)? == output.len() {
-            Ok(())
-        } else {
-            Err(Error::corrupt("compressed data gives less than its extent"))
-        }
+        let first = usize::try_from(first).unwrap_or(usize::MAX).min(output.len());
+        let (start, rest) = output.split_at_mut(first);
+        fs.source.read_at(at, start)?;
+        fs.source.read_at(data.range.start, rest)
     }
 }

@@ -25,6 +25,12 @@ const MAX_SEARCH: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct File<'a> {
     fs: &'a Erofs,
+    content: Content,
+}
+
+/// What a file holds. The filesystem is handed to every call, so that it can keep contents itself.
+#[derive(Debug)]
+pub(super) struct Content {
     inode: Inode,
     map: Map,
 }
@@ -56,6 +62,12 @@ struct Chunks {
 
 impl<'a> File<'a> {
     pub(super) fn new(fs: &'a Erofs, inode: Inode) -> Result<Self> {
+        Ok(File { fs, content: Content::new(fs, inode)? })
+    }
+}
+
+impl Content {
+    pub(super) fn new(fs: &Erofs, inode: Inode) -> Result<Self> {
         let sb = &fs.superblock;
         let after = inode.xattrs.end;
         let map = match inode.layout {
@@ -79,12 +91,12 @@ impl<'a> File<'a> {
                 Map::Compressed(Box::new(Compressed::new(fs, &inode)?))
             }
         };
-        Ok(File { fs, inode, map })
+        Ok(Content { inode, map })
     }
 
     /// The run of bytes (as a range of the file) from `offset` on, of which no more than `wanted` matter, and where it
     /// lies in the source. Not for compressed files.
-    fn run(&mut self, offset: u64, wanted: u64) -> Result<(Range<u64>, Option<u64>)> {
+    fn run(&mut self, fs: &Erofs, offset: u64, wanted: u64) -> Result<(Range<u64>, Option<u64>)> {
         let size = self.inode.size;
         match &mut self.map {
             Map::Flat { end, start, .. } if offset < *end => {
@@ -94,10 +106,10 @@ impl<'a> File<'a> {
                 Ok((offset..size, Some(tail.saturating_add(offset.saturating_sub(*end)))))
             }
             Map::Chunks(chunks) => {
-                let (mut run, place) = chunks.at(self.fs, offset)?;
+                let (mut run, place) = chunks.at(fs, offset)?;
                 // On through what lies behind it, so that small chunks do not cost a read each.
                 while run.end < size && run.end.saturating_sub(offset) < wanted {
-                    let (more, next) = chunks.at(self.fs, run.end)?;
+                    let (more, next) = chunks.at(fs, run.end)?;
                     let behind = place.map(|place| place.saturating_add(run.end.saturating_sub(offset)));
                     if next != behind {
                         break;
@@ -108,6 +120,70 @@ impl<'a> File<'a> {
             }
             Map::Compressed(_) => Ok((offset..size, None)),
         }
+    }
+
+    /// Itself, unless it has parts in the inode that holds parts of many files: for that inode itself.
+    pub(super) fn without_fragments(self) -> Result<Self> {
+        match &self.map {
+            Map::Compressed(map) if map.has_fragment() => {
+                Err(Error::corrupt("the inode that holds parts of many files has a part in itself"))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// See [`FileData::read_at`].
+    pub(super) fn read(&mut self, fs: &Erofs, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let number = self.inode.number;
+        let left = self.inode.size.saturating_sub(offset);
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        let mut rest = buf.get_mut(..wanted).unwrap_or_default();
+        if let Map::Compressed(map) = &mut self.map {
+            let result = map.read(fs, offset, rest);
+            result.context(|| format!("reading {wanted} bytes at byte {offset} of inode {number}"))?;
+            return Ok(wanted);
+        }
+        let mut at = offset;
+        while !rest.is_empty() {
+            let (run, place) = self.run(fs, at, u64::try_from(rest.len()).unwrap_or(u64::MAX))?;
+            let count = usize::try_from(run.end.saturating_sub(at)).unwrap_or(usize::MAX).min(rest.len());
+            let (part, after) = rest.split_at_mut(count);
+            match place {
+                Some(place) => {
+                    let result = fs.source.read_at(place, part);
+                    result.context(|| format!("reading {count} bytes at byte {at} of inode {number}"))?;
+                }
+                None => part.fill(0),
+            }
+            rest = after;
+            at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+        Ok(wanted)
+    }
+
+    /// See [`FileData::next_data`].
+    fn next_data(&mut self, fs: &Erofs, offset: u64) -> Result<Option<Range<u64>>> {
+        let size = self.inode.size;
+        let Map::Chunks(chunks) = &mut self.map else { return Ok((offset < size).then_some(offset..size)) };
+        let mut at = offset;
+        let mut data: Option<Range<u64>> = None;
+        for nr in 1..=MAX_SEARCH {
+            if at >= size {
+                break;
+            }
+            let (run, place) = chunks.at(fs, at)?;
+            let end = run.end.min(size);
+            match (&mut data, place) {
+                (Some(_), None) => break,
+                (Some(data), Some(_)) => data.end = end,
+                (None, Some(_)) => data = Some(at..end),
+                // So much for a search: what is here may be read, and the next call goes on behind it.
+                (None, None) if nr == MAX_SEARCH => data = Some(at..end),
+                (None, None) => {}
+            }
+            at = end;
+        }
+        Ok(data)
     }
 }
 
@@ -152,58 +228,14 @@ impl Chunks {
 
 impl FileData for File<'_> {
     fn len(&self) -> u64 {
-        self.inode.size
+        self.content.inode.size
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let number = self.inode.number;
-        let left = self.inode.size.saturating_sub(offset);
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-        let mut rest = buf.get_mut(..wanted).unwrap_or_default();
-        if let Map::Compressed(map) = &mut self.map {
-            let result = map.read(self.fs, offset, rest);
-            result.context(|| format!("reading {wanted} bytes at byte {offset} of inode {number}"))?;
-            return Ok(wanted);
-        }
-        let mut at = offset;
-        while !rest.is_empty() {
-            let (run, place) = self.run(at, u64::try_from(rest.len()).unwrap_or(u64::MAX))?;
-            let count = usize::try_from(run.end.saturating_sub(at)).unwrap_or(usize::MAX).min(rest.len());
-            let (part, after) = rest.split_at_mut(count);
-            match place {
-                Some(place) => {
-                    let result = self.fs.source.read_at(place, part);
-                    result.context(|| format!("reading {count} bytes at byte {at} of inode {number}"))?;
-                }
-                None => part.fill(0),
-            }
-            rest = after;
-            at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        }
-        Ok(wanted)
+        self.content.read(self.fs, offset, buf)
     }
 
     fn next_data(&mut self, offset: u64) -> Result<Option<Range<u64>>> {
-        let size = self.inode.size;
-        let Map::Chunks(chunks) = &mut self.map else { return Ok((offset < size).then_some(offset..size)) };
-        let mut at = offset;
-        let mut data: Option<Range<u64>> = None;
-        for nr in 1..=MAX_SEARCH {
-            if at >= size {
-                break;
-            }
-            let (run, place) = chunks.at(self.fs, at)?;
-            let end = run.end.min(size);
-            match (&mut data, place) {
-                (Some(_), None) => break,
-                (Some(data), Some(_)) => data.end = end,
-                (None, Some(_)) => data = Some(at..end),
-                // So much for a search: what is here may be read, and the next call goes on behind it.
-                (None, None) if nr == MAX_SEARCH => data = Some(at..end),
-                (None, None) => {}
-            }
-            at = end;
-        }
-        Ok(data)
+        self.content.next_data(self.fs, offset)
     }
 }

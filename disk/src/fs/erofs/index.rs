@@ -105,6 +105,11 @@ impl Indexes {
         Indexes { layout: inode.layout, start, count, block_bits, big, four, two, piece: Piece::default() }
     }
 
+    /// Are they of the full form?
+    pub(super) fn are_full(&self) -> bool {
+        self.layout == Layout::FullIndex
+    }
+
     /// Index `number`.
     pub(super) fn get(&mut self, fs: &Erofs, number: u64) -> Result<Index> {
         if number >= self.count {

@@ -1,16 +1,17 @@
-//! EROFS: the read-only filesystem of Android, containers and some live media, plain or compressed with LZ4.
+//! EROFS: the read-only filesystem of Android, containers and some live media, plain or compressed.
 //!
 //! ```text
 //! Erofs ── superblock ── inode ─┬─ file ─┬─ (plain, inline, chunks)
-//!                               │        └─ compressed ── index
+//!                               │        └─ compressed ── index, decompress
 //!                               ├─ dir ── file
 //!                               └─ xattr
 //! ```
 //!
-//! Refused by name: other compressors, fragments, several devices, and the 48-bit layout. Only the superblock has a
-//! checksum. Metadata is read through the cache that lies below.
+//! Refused by name: several devices, and the 48-bit layout. Only the superblock has a checksum. Metadata is read through
+//! the cache that lies below.
 
 mod compressed;
+mod decompress;
 mod dir;
 mod file;
 mod index;
@@ -24,8 +25,10 @@ use std::sync::Arc;
 
 use bstr::BString;
 
+use self::decompress::Shared;
 use self::file::File;
 use self::superblock::Superblock;
+use self::xattr::Prefix;
 use super::{DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Xattr};
 use crate::bytes::Fields;
 use crate::{Error, ErrorKind, ReadAt, Result};
@@ -38,6 +41,9 @@ const MAX_LINK: u64 = 4095;
 pub struct Erofs {
     superblock: Superblock,
     source: Arc<dyn ReadAt>,
+    shared: Shared,
+    /// Prefixes of attributes' names that the filesystem defines itself.
+    prefixes: Vec<Prefix>,
 }
 
 impl Erofs {
@@ -60,7 +66,8 @@ impl Erofs {
     /// `Corrupt`, `Unsupported` or `Io` as everywhere.
     pub fn open(source: Arc<dyn ReadAt>) -> Result<Self> {
         let superblock = Superblock::read(&source)?;
-        let fs = Erofs { superblock, source };
+        let mut fs = Erofs { superblock, source, shared: Shared::default(), prefixes: Vec::new() };
+        fs.prefixes = fs.read_prefixes()?;
         if fs.inode(fs.root())?.file_type != FileType::Directory {
             return Err(Error::corrupt("the root of an erofs is not a directory"));
         }

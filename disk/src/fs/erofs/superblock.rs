@@ -19,10 +19,19 @@ const CHECKSUM: usize = 4;
 const SUPERBLOCK_CHECKSUM: u32 = 0x1;
 /// Incompatible feature: compressed data ends at the end of its blocks, with zeros before.
 const ZERO_PADDING: u32 = 0x1;
-/// All incompatible features that are known: besides, large physical clusters or configurations of compressors (0x2),
-/// chunks (0x4), a table of devices or a second compressor (0x8), inline ends of compressed files (0x10), fragments or
-/// deduplication (0x20), prefixes of attributes' names (0x40). What a file or attribute needs of them is told by itself.
-const KNOWN: u32 = 0x7F;
+/// Incompatible feature: a list of compressors, or large physical clusters.
+const COMPRESSORS: u32 = 0x2;
+/// Incompatible feature: an inode that holds parts of many files, or deduplication.
+const FRAGMENTS: u32 = 0x20;
+/// Incompatible feature: prefixes of attributes' names.
+const XATTR_PREFIXES: u32 = 0x40;
+/// All incompatible features that are known: besides, chunks (0x4), a table of devices or a second compressor (0x8),
+/// inline ends of compressed files (0x10). What a file needs of them is told by itself.
+const KNOWN: u32 = 0x1C | ZERO_PADDING | COMPRESSORS | FRAGMENTS | XATTR_PREFIXES;
+/// Compatible feature: the prefixes lie in the open and not in the inode that holds parts of many files.
+const PLAIN_PREFIXES: u32 = 0x10;
+/// The only compressor there was before there was a list: LZ4.
+const LZ4_ONLY: u16 = 1;
 
 /// Smallest block as a power of two, and the largest (that of machines with pages of 64 KiB).
 const BLOCK_BITS: std::ops::RangeInclusive<u8> = 9..=16;
@@ -44,6 +53,21 @@ pub(super) struct Superblock {
     pub(super) xattr_block: u32,
     pub(super) uuid: [u8; 16],
     pub(super) zero_padding: bool,
+    /// Compressors in use, by their numbers as bits.
+    pub(super) compressors: u16,
+    /// Number of the inode that holds parts of many files.
+    pub(super) packed: Option<u64>,
+    /// Prefixes of attributes' names: how many, and where.
+    pub(super) prefixes: (u8, Prefixes),
+}
+
+/// Where the prefixes of attributes' names lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefixes {
+    /// From this byte of the source on.
+    Plain(u64),
+    /// From this byte on of the inode that holds parts of many files.
+    Packed(u64),
 }
 
 impl Superblock {
@@ -97,6 +121,12 @@ impl Superblock {
                 "erofs with directory blocks of 2^{directory_bits} blocks"
             )));
         }
+        let packed = Some(sb.le64(96)?).filter(|&packed| packed != 0 && incompat & FRAGMENTS != 0);
+        let prefixes = if incompat & XATTR_PREFIXES != 0 { sb.u8(91)? } else { 0 };
+        let prefixes_at = u64::from(sb.le32(92)?).saturating_mul(4);
+        let in_packed = packed.is_some() && sb.le32(8)? & PLAIN_PREFIXES == 0;
+        let prefixes_at =
+            if in_packed { Prefixes::Packed(prefixes_at) } else { Prefixes::Plain(prefixes_at) };
         Ok(Superblock {
             block_bits,
             root: sb.le16(14)?.into(),
@@ -107,6 +137,9 @@ impl Superblock {
             xattr_block: sb.le32(44)?,
             uuid: sb.array(48)?,
             zero_padding: incompat & ZERO_PADDING != 0,
+            compressors: if incompat & COMPRESSORS != 0 { sb.le16(84)? } else { LZ4_ONLY },
+            packed,
+            prefixes: (prefixes, prefixes_at),
         })
     }
 

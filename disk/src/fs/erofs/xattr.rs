@@ -4,6 +4,7 @@ use bstr::BString;
 
 use super::Erofs;
 use super::inode::{Inode, XATTR_HEAD};
+use super::superblock::Prefixes;
 use crate::bytes::Fields;
 use crate::fs::Xattr;
 use crate::{Context, Error, Result};
@@ -12,10 +13,41 @@ use crate::{Context, Error, Result};
 const ENTRY: u64 = 4;
 /// Unit in which attributes are placed, in bytes.
 const UNIT: u64 = 4;
-/// Bit of the number of a namespace: one that the filesystem defines itself.
+/// Bit of the number of a namespace: a prefix that the filesystem defines itself.
 const OWN_PREFIX: u8 = 0x80;
 
+/// A prefix that the filesystem defines: what follows the namespace of that number.
+#[derive(Debug)]
+pub(super) struct Prefix {
+    namespace: u8,
+    infix: Vec<u8>,
+}
+
 impl Erofs {
+    /// The prefixes that the filesystem defines: each with its length before it, in units of 4 bytes.
+    pub(super) fn read_prefixes(&self) -> Result<Vec<Prefix>> {
+        let (count, place) = self.superblock.prefixes;
+        let read = |at: u64, bytes: &mut [u8]| match place {
+            Prefixes::Plain(start) => self.source.read_at(start.saturating_add(at), bytes),
+            Prefixes::Packed(start) => self.read_packed(start.saturating_add(at), bytes),
+        };
+        let mut at = 0_u64;
+        let mut prefixes = Vec::new();
+        for _ in 0..count {
+            let mut len = [0; 2];
+            read(at, &mut len).context(|| "reading prefixes of attributes' names".to_owned())?;
+            let len = u16::from_le_bytes(len);
+            let mut prefix = vec![0; len.into()];
+            read(at.saturating_add(2), &mut prefix)?;
+            let Some((&namespace, infix)) = prefix.split_first() else {
+                return Err(Error::corrupt("an empty prefix of attributes' names"));
+            };
+            prefixes.push(Prefix { namespace, infix: infix.to_vec() });
+            at = at.saturating_add(2).saturating_add(len.into()).next_multiple_of(UNIT);
+        }
+        Ok(prefixes)
+    }
+
     /// As the kernel lists them: first those that follow the inode, then shared ones.
     pub(super) fn inode_xattrs(&self, inode: &Inode) -> Result<Vec<Xattr>> {
         let mut xattrs = Vec::new();
@@ -37,7 +69,7 @@ impl Erofs {
         let mut at = XATTR_HEAD.saturating_add(shared.saturating_mul(UNIT));
         while at < len {
             let (xattr, next) =
-                parse(body.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default())?;
+                self.parse_xattr(body.get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default())?;
             xattrs.extend(xattr);
             at = at.saturating_add(next);
         }
@@ -58,28 +90,34 @@ impl Erofs {
         let len = ENTRY.saturating_add(head.u8(0)?.into()).saturating_add(head.le16(2)?.into());
         let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
         self.source.read_at(at, &mut bytes)?;
-        Ok(parse(&bytes)?.0)
+        Ok(self.parse_xattr(&bytes)?.0)
     }
-}
 
-/// The attribute that `bytes` starts with (`None` if the kernel does not show its kind), and how many bytes it takes.
-fn parse(bytes: &[u8]) -> Result<(Option<Xattr>, u64)> {
-    let (name_len, index, value_len) = (usize::from(bytes.u8(0)?), bytes.u8(1)?, usize::from(bytes.le16(2)?));
-    let name = bytes.slice(4, name_len)?;
-    let value = bytes.slice(name_len.saturating_add(4), value_len)?;
-    let len = u64::try_from(name_len.saturating_add(value_len)).unwrap_or(u64::MAX);
-    let next = ENTRY.saturating_add(len).next_multiple_of(UNIT);
-    let prefix: &[u8] = match index {
-        1 => b"user.",
-        2 => b"system.posix_acl_access",
-        3 => b"system.posix_acl_default",
-        4 => b"trusted.",
-        6 => b"security.",
-        _ if index & OWN_PREFIX != 0 => {
-            return Err(Error::unsupported("erofs attributes with prefixes of their own"));
-        }
-        _ => return Ok((None, next)),
-    };
-    let name: BString = [prefix, name].concat().into();
-    Ok((Some(Xattr { name, value: value.into() }), next))
+    /// The attribute that `bytes` starts with (`None` if the kernel does not show its kind), and how many bytes it takes.
+    fn parse_xattr(&self, bytes: &[u8]) -> Result<(Option<Xattr>, u64)> {
+        let (name_len, index) = (usize::from(bytes.u8(0)?), bytes.u8(1)?);
+        let value_len = usize::from(bytes.le16(2)?);
+        let name = bytes.slice(4, name_len)?;
+        let value = bytes.slice(name_len.saturating_add(4), value_len)?;
+        let len = u64::try_from(name_len.saturating_add(value_len)).unwrap_or(u64::MAX);
+        let next = ENTRY.saturating_add(len).next_multiple_of(UNIT);
+        let (namespace, infix) = if index & OWN_PREFIX == 0 {
+            (index, &[][..])
+        } else {
+            let Some(prefix) = self.prefixes.get(usize::from(index & !OWN_PREFIX)) else {
+                return Err(Error::corrupt(format!("prefix {index:#x} of an attribute's name")));
+            };
+            (prefix.namespace, prefix.infix.as_slice())
+        };
+        let prefix: &[u8] = match namespace {
+            1 => b"user.",
+            2 => b"system.posix_acl_access",
+            3 => b"system.posix_acl_default",
+            4 => b"trusted.",
+            6 => b"security.",
+            _ => return Ok((None, next)),
+        };
+        let name: BString = [prefix, infix, name].concat().into();
+        Ok((Some(Xattr { name, value: value.into() }), next))
+    }
 }

@@ -15,6 +15,8 @@ const ELSEWHERE: u16 = 0x100;
 const PREFIXES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
 /// Most bytes that names and values of an inode may take; Linux gives no value of more than 64 KiB, and no more names.
 const MAX_BYTES: usize = 4 << 20;
+/// What the heads of name and value take of that.
+const HEADS: usize = 8;
 /// The longest value in bytes (`XATTR_SIZE_MAX` of Linux).
 const MAX_VALUE: usize = 64 << 10;
 /// The longest name with its namespace in bytes (`XATTR_NAME_MAX` of Linux).
@@ -31,13 +33,15 @@ impl Squashfs {
             let xattr = self
                 .xattr(&mut cursor, table.start)
                 .context(|| format!("reading the extended attributes of inode {}", inode.number))?;
-            // Namespaces that are not known are passed over, as the kernel does.
-            let Some(xattr) = xattr else { continue };
-            bytes = bytes.saturating_add(xattr.name.len()).saturating_add(xattr.value.len());
+            bytes = bytes.saturating_add(HEADS);
+            if let Some(xattr) = &xattr {
+                bytes = bytes.saturating_add(xattr.name.len()).saturating_add(xattr.value.len());
+            }
             if bytes > MAX_BYTES {
                 return Err(Error::corrupt(format!("extended attributes of more than {MAX_BYTES} bytes")));
             }
-            xattrs.push(xattr);
+            // Namespaces that are not known are passed over, as the kernel does.
+            xattrs.extend(xattr);
         }
         Ok(xattrs)
     }

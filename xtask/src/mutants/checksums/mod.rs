@@ -5,6 +5,7 @@
 //! mutant stays as it is: either is a mutant, too.
 
 pub(super) mod btrfs;
+pub(super) mod erofs;
 pub(super) mod exfat;
 pub(super) mod ext;
 pub(super) mod gpt;
