@@ -27,6 +27,8 @@ mod intents;
 mod record;
 mod replay;
 mod ring;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::sync::Arc;
