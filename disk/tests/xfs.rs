@@ -140,7 +140,7 @@ import os, sys
 os.chdir(sys.argv[1])
 # Files take turns in getting blocks, so that no two blocks of one lie together.
 files = [os.open(f'piece{i}', os.O_CREAT | os.O_WRONLY) for i in range(3)]
-for nr in range(3000):
+for nr in range(1200):
     for f in files:
         os.pwrite(f, b'%d %d|' % (f, nr) * 40, (nr + 100) * 4096 * 2)
     if nr % 50 == 0:
@@ -148,13 +148,13 @@ for nr in range(3000):
 for f in files: os.close(f)
 # What is left free is in pieces: every other file is removed.
 os.mkdir('fill')
-for i in range(9000):
+for i in range(5000):
     with open(f'fill/{i}', 'wb') as f: f.write(b'f' * 1024)
 os.sync()
-for i in range(0, 9000, 2): os.unlink(f'fill/{i}')
+for i in range(0, 5000, 2): os.unlink(f'fill/{i}')
 os.sync()
 os.mkdir('d')
-for i in range(6000): open(f'd/{"n" * 100}{i}', 'w').close()
+for i in range(4000): open(f'd/{"n" * 100}{i}', 'w').close()
 open('a', 'w').close()
 for i in range(700): os.setxattr('a', f'user.attribute{i}', b'v' * 900)
 for i in range(0, 700, 3): os.removexattr('a', f'user.attribute{i}')
