@@ -10,7 +10,7 @@ mod listing;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,18 +57,24 @@ impl Case {
         assert_eq!(ours.lines().count(), theirs.lines().count());
         ours
     }
+}
 
-    /// Writes over one byte in every place where the image holds `pattern`, up to so many, and says in how many it did.
-    fn damage(&self, pattern: &[u8], most: usize) -> usize {
-        let bytes = fs::read(&self.image).unwrap();
-        let image = fs::OpenOptions::new().write(true).open(&self.image).unwrap();
-        let places = bytes.windows(pattern.len()).enumerate().filter(|(_, window)| *window == pattern);
-        let places: Vec<u64> = places.map(|(at, _)| at as u64).take(most).collect();
-        for at in &places {
-            image.write_all_at(&[!pattern[0]], *at).unwrap();
-        }
-        places.len()
+/// Writes over one byte in every place where an image holds `pattern`, up to so many, and says in how many it did.
+fn damage(image: &Path, pattern: &[u8], most: usize) -> usize {
+    let bytes = fs::read(image).unwrap();
+    let image = fs::OpenOptions::new().write(true).open(image).unwrap();
+    // Most of an image is nothing but zeros. No pattern crosses from one sector into the next.
+    let sectors = bytes.chunks(4096).enumerate().filter(|(_, sector)| sector.iter().any(|byte| *byte != 0));
+    let mut places = Vec::new();
+    for (nr, sector) in sectors {
+        let found = sector.windows(pattern.len()).enumerate().filter(|(_, window)| *window == pattern);
+        places.extend(found.map(|(at, _)| (nr * 4096 + at) as u64));
     }
+    places.truncate(most);
+    for at in &places {
+        image.write_all_at(&[!pattern[0]], *at).unwrap();
+    }
+    places.len()
 }
 
 /// Reads all of a file in pieces of `piece` bytes.
@@ -165,10 +171,10 @@ fn damaged_copies() {
         fs::write(mount.0.join("whole"), &whole).unwrap();
         drop(mount);
         if copies == 2 {
-            assert_eq!(case.damage(PATTERN, 1), 1);
+            assert_eq!(damage(&case.image, PATTERN, 1), 1);
             assert!(read(&*case.open(), "damaged", 1 << 20).unwrap() == content);
         }
-        assert_eq!(case.damage(PATTERN, 2), 1, "{options}: the last good copy");
+        assert_eq!(damage(&case.image, PATTERN, 2), 1, "{options}: the last good copy");
         let fs = case.open();
         let error = read(&*fs, "damaged", 1 << 20).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{options}");
@@ -182,6 +188,46 @@ fn damaged_copies() {
     }
 }
 
+/// What is wrong on one device of two comes from the other, for each part of a file.
+#[test]
+fn damaged_devices() {
+    let dir = TempDir::new().unwrap();
+    let images = ["a", "b"].map(|name| dir.path().join(name));
+    let loops = images.each_ref().map(|image| {
+        empty_image(image, 300 << 20);
+        run("losetup", &["--find", "--show", image.to_str().unwrap()])
+    });
+    run("mkfs.btrfs", &["-q", "-f", "-d", "raid1", "-m", "raid1", &loops[0], &loops[1]]);
+    run("btrfs", &["device", "scan", &loops[0]]);
+    run("btrfs", &["device", "scan", &loops[1]]);
+    let mount = dir.path().join("mount");
+    fs::create_dir(&mount).unwrap();
+    run("mount", &["-t", "btrfs", &loops[0], mount.to_str().unwrap()]);
+    // A different pattern every 40,000 bytes.
+    let pattern = |nr: usize| format!("Pattern {nr:08} that is nowhere else. ").into_bytes();
+    let mut content = vec![b'x'; 1_000_000];
+    for nr in 0..25 {
+        content[nr * 40_000 + 100..][..pattern(nr).len()].copy_from_slice(&pattern(nr));
+    }
+    fs::write(mount.join("damaged"), &content).unwrap();
+    run("umount", &[mount.to_str().unwrap()]);
+    for device in &loops {
+        run("btrfs", &["device", "scan", "--forget", device]);
+        run("losetup", &["--detach", device]);
+    }
+    let sources =
+        || images.each_ref().map(|image| -> Arc<dyn disk::ReadAt> { listing::Image::open(image).unwrap() });
+    let open = || disk::fs::open_with(Arc::clone(&sources()[0]), &sources()).unwrap();
+    // Every other piece is wrong on the one device, the rest on the other.
+    for nr in 0..25 {
+        assert_eq!(damage(&images[nr % 2], &pattern(nr), 2), 1);
+    }
+    assert!(read(&*open(), "damaged", 1 << 20).unwrap() == content);
+    assert_eq!(damage(&images[1], &pattern(24), 2), 1);
+    let error = read(&*open(), "damaged", 1 << 20).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", chain(&error));
+}
+
 /// Data without checksums is shown as it is, as the kernel does.
 #[test]
 fn damage_without_checksums() {
@@ -189,8 +235,8 @@ fn damage_without_checksums() {
     let mount = case.mount("nodatasum");
     fs::write(mount.0.join("damaged"), PATTERN.repeat(1000)).unwrap();
     drop(mount);
-    assert_eq!(case.damage(PATTERN, 1), 1);
-    assert_eq!(case.damage(PATTERN, 5000), 1999);
+    assert_eq!(damage(&case.image, PATTERN, 1), 1);
+    assert_eq!(damage(&case.image, PATTERN, 5000), 1999);
     case.compare();
 }
 
@@ -203,7 +249,7 @@ fn damage_of_compressed_data() {
     content[50_000..][..PATTERN.len()].copy_from_slice(PATTERN);
     fs::write(mount.0.join("damaged"), &content).unwrap();
     drop(mount);
-    assert_eq!(case.damage(&PATTERN[..12], 1), 1);
+    assert_eq!(damage(&case.image, &PATTERN[..12], 1), 1);
     let error = read(&*case.open(), "damaged", 1 << 20).unwrap_err();
     assert!(chain(&error).contains("the checksum of the data"), "{}", chain(&error));
     assert_eq!(error.kind(), ErrorKind::Corrupt);

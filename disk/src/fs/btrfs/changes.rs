@@ -100,3 +100,69 @@ impl<'a> Pending<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: Root = Root { id: 5, address: 0, level: 0, generation: 1 };
+
+    fn key(offset: u64) -> Key {
+        Key::new(256, 108, offset)
+    }
+
+    /// The offsets of what a cursor finds from `from` on, if these are on disk; of what was put in by changes, with a minus.
+    fn seen(changes: &Changes, stored: &[u64], from: u64) -> Vec<i64> {
+        let mut pending = changes.from(ROOT, key(from)).unwrap();
+        let mut stored = stored.iter().copied().filter(|offset| *offset >= from).peekable();
+        let mut found = Vec::new();
+        loop {
+            match pending.next(stored.peek().map(|offset| key(*offset))) {
+                Next::End => return found,
+                Next::Stored => found.push(stored.next().unwrap() as i64),
+                Next::Changed(changed, data) => {
+                    assert_eq!(data, changed.offset.to_le_bytes());
+                    stored.next_if(|offset| key(*offset) == changed);
+                    found.push(-(changed.offset as i64));
+                }
+                Next::Gone => {
+                    stored.next().unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn changes_come_between_before_and_in_place_of_what_is_on_disk() {
+        let mut changes = Changes::default();
+        assert!(changes.from(ROOT, key(0)).is_none());
+        for offset in [10, 25, 40, 70, 80] {
+            changes.set(ROOT, key(offset), Some(offset.to_le_bytes().into())).unwrap();
+        }
+        for offset in [20, 26, 50, 80] {
+            changes.set(ROOT, key(offset), None).unwrap();
+        }
+        let stored = [20, 30, 40, 50, 60];
+        assert_eq!(seen(&changes, &stored, 0), [-10, -25, 30, -40, 60, -70]);
+        assert_eq!(seen(&changes, &stored, 26), [30, -40, 60, -70]);
+        assert_eq!(seen(&changes, &[], 26), [-40, -70]);
+        assert_eq!(seen(&changes, &stored, 71), []);
+        assert_eq!(changes.last_to(ROOT, key(69)), Some(key(40)));
+        assert_eq!(changes.last_to(ROOT, key(90)), Some(key(70)));
+        assert_eq!(changes.last_to(ROOT, key(9)), None);
+        assert_eq!(changes.has(ROOT, key(20)), Some(false));
+        assert_eq!(changes.has(ROOT, key(30)), None);
+    }
+
+    #[test]
+    fn changes_are_bounded() {
+        let mut changes = Changes::default();
+        let data = || Some(vec![0; MAX_BYTES / 4].into());
+        for _ in 0..10 {
+            changes.set(ROOT, key(1), data()).unwrap();
+        }
+        changes.set(ROOT, key(2), data()).unwrap();
+        changes.set(ROOT, key(3), data()).unwrap();
+        assert_eq!(changes.set(ROOT, key(4), data()).unwrap_err().kind(), crate::ErrorKind::Unsupported);
+    }
+}
