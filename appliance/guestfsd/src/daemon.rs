@@ -53,7 +53,9 @@ impl Host for Guestfsd {
         check_text(call, kind, value)?;
         match kind {
             Kind::Device | Kind::DeviceList => self.need_device(call, value),
-            Kind::Mountable => {
+            Kind::Mountable | Kind::MountableOrPath
+                if kind == Kind::Mountable || value.starts_with(b"btrfsvol:") =>
+            {
                 let is_device = |name: &BStr| matches!(self.engine.device(name), Ok(Some(_)));
                 match ParsedMountable::parse(value, is_device) {
                     Some(mountable) => self.need_device(call, mountable.device()),
@@ -160,6 +162,10 @@ impl Daemon for Guestfsd {
         is_chardev(path: &Pathname, opts: &IsChardevOpts) -> bool;
         is_blockdev(path: &Pathname, opts: &IsBlockdevOpts) -> bool;
         is_socket(path: &Pathname, opts: &IsSocketOpts) -> bool;
+        btrfs_subvolume_list(fs: &MountableOrPath) -> Vec<BtrfsSubvolume>;
+        btrfs_subvolume_get_default(fs: &MountableOrPath) -> i64;
+        btrfs_filesystem_show(device: &Device) -> Vec<BString>;
+
         statns(path: &Pathname) -> Statns;
         lstatns(path: &Pathname) -> Statns;
         internal_lstatnslist(path: &Pathname, names: &FilenameList) -> Vec<Statns>;

@@ -300,7 +300,7 @@ pub trait Filesystem: Debug + Send + Sync {
     /// The root directory of a subvolume.
     ///
     /// # Errors
-    /// `NotFound` if there is none of that name; `Unsupported` where there are no subvolumes.
+    /// `NotFound` if there is nothing of that name; `InvalidInput` if it is something else; `Unsupported` where there are no subvolumes.
     fn subvolume_root(&self, _name: SubvolumeName<'_>) -> Result<InodeId> {
         Err(Error::unsupported(format!("{} has no subvolumes", self.kind())))
     }
@@ -347,4 +347,12 @@ pub trait Filesystem: Debug + Send + Sync {
     /// # Errors
     /// As everywhere.
     fn stat_fs(&self) -> Result<FsStats>;
+
+    /// What `statvfs` shows of a file: only where there are subvolumes does it matter of which.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn stat_fs_at(&self, _inode: InodeId) -> Result<FsStats> {
+        self.stat_fs()
+    }
 }

@@ -6,7 +6,10 @@
 use bstr::BString;
 use libguestfs_macros::guestfs_api;
 
-use super::{Hashtable, Host, InternalMountable, LvmLv, LvmPv, LvmVg, Partition, Statns, Statvfs, Xattr};
+use super::{
+    BtrfsSubvolume, Hashtable, Host, InternalMountable, LvmLv, LvmPv, LvmVg, Partition, Statns, Statvfs,
+    Xattr,
+};
 use crate::Result;
 
 /// The calls that a daemon answers. A call that a daemon does not implement is answered with "needs an appliance".
@@ -350,6 +353,18 @@ pub trait Daemon: Host {
     /// `lstatns` of several names in the directory `path`; `st_ino` is -1 for what can't be read.
     #[call(423)]
     fn internal_lstatnslist(&mut self, path: &Pathname, names: &FilenameList) -> Result<Vec<Statns>>;
+
+    /// Lists the subvolumes of a btrfs filesystem.
+    #[call(325, group = "btrfs")]
+    fn btrfs_subvolume_list(&mut self, fs: &MountableOrPath) -> Result<Vec<BtrfsSubvolume>>;
+
+    /// Number of the subvolume that is mounted if none is named.
+    #[call(425, group = "btrfs")]
+    fn btrfs_subvolume_get_default(&mut self, fs: &MountableOrPath) -> Result<i64>;
+
+    /// The devices of the btrfs filesystem on `device`.
+    #[call(465, group = "btrfs")]
+    fn btrfs_filesystem_show(&mut self, device: &Device) -> Result<Vec<BString>>;
 
     /// Size and free space of the filesystem that holds `path`.
     #[call(54)]

@@ -179,6 +179,9 @@ pub fn check_text(call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
         Kind::Pathname | Kind::PathnameList | Kind::DevOrPath if !value.starts_with(b"/") => {
             Err(Error::daemon(Errno::EINVAL, format!("{}: path must start with a / character", call.name)))
         }
+        Kind::MountableOrPath if !value.starts_with(b"/") && !value.starts_with(b"btrfsvol:/dev/") => {
+            invalid("expecting a device name or a path")
+        }
         Kind::Device | Kind::DeviceList if !value.starts_with(b"/dev/") => invalid("expecting a device name"),
         Kind::Mountable if !value.starts_with(b"/dev/") && !value.starts_with(b"btrfsvol:/dev/") => {
             invalid("expecting a device name")

@@ -200,6 +200,12 @@ structures! {
         im_device: BString,
         im_volume: BString,
     }
+    /// A btrfs subvolume: its number, that of the subvolume that it lies in, and its path.
+    struct BtrfsSubvolume = "btrfssubvolume" {
+        btrfssubvolume_id: u64,
+        btrfssubvolume_top_level_id: u64,
+        btrfssubvolume_path: BString,
+    }
     /// Version of the library.
     struct Version = "version" {
         major: i64,

@@ -14,9 +14,12 @@ const SECTOR: u64 = 512;
 /// Largest block size that Linux gives a block device by itself: a page (bytes).
 const PAGE: u32 = 4096;
 
+/// What is said of an array's parts.
+pub(super) const ARRAY: &str = "part of a RAID array";
+
 /// Is this blkid's name for a part of an array that mdadm puts together?
-pub(super) fn is_array_member(kind: &str) -> bool {
-    ["linux_raid_member", "ddf_raid_member", "isw_raid_member"].contains(&kind)
+pub(super) fn is_array_member(kind: &BStr) -> bool {
+    ["linux_raid_member", "ddf_raid_member", "isw_raid_member"].iter().any(|member| kind == member)
 }
 
 impl Guestfsd {
@@ -30,15 +33,23 @@ impl Guestfsd {
 
     /// Arrays are put together by a kernel. Where parts of one are, a list without it would be wrong.
     pub(crate) fn list_md_devices(&mut self) -> Result<Vec<BString>> {
+        match self.array_members()?.first() {
+            Some((device, _)) => Err(Error::needs_appliance(format_args!("{device}: {ARRAY}"))),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The devices that are parts of arrays, with blkid's names for them.
+    pub(super) fn array_members(&self) -> Result<Vec<(BString, BString)>> {
+        let mut members = Vec::new();
         for device in self.all_devices()? {
-            if self.engine.open_block(device.as_ref()).is_err() {
-                continue;
-            }
-            if self.probe(device.as_ref())?.is_some_and(|p| is_array_member(p.kind)) {
-                return Err(Error::needs_appliance(format_args!("{device}: part of a RAID array")));
+            // What can't be opened or looked at is told by the list of filesystems.
+            let Ok(Some(probe)) = self.engine.probe(device.as_ref()) else { continue };
+            if is_array_member(probe.kind.into()) {
+                members.push((device, probe.kind.into()));
             }
         }
-        Ok(Vec::new())
+        Ok(members)
     }
 
     /// The device mapper's devices that are no logical volumes: there are none before something is unlocked.

@@ -9,9 +9,8 @@ use disk::probe::Probe;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::{Error, Result};
 
-use super::devices::is_array_member;
 use crate::Guestfsd;
-use crate::engine::PartitionDevice;
+use crate::engine::{Mountable, PartitionDevice};
 use crate::error::{At, Failure, refused};
 
 /// What `list_filesystems` calls a content that it can't name.
@@ -96,27 +95,40 @@ impl Guestfsd {
         })
     }
 
-    fn add_filesystem(&self, device: BString, list: &mut Vec<(BString, BString)>) -> Result<()> {
+    /// Adds what is on a device. What can't be read here is listed too, by what is known of it: asking for more (its type,
+    /// a mount) tells why.
+    fn add_filesystem(&mut self, device: BString, list: &mut Vec<(BString, BString)>) -> Result<()> {
         let kind = match self.engine.probe(device.as_bstr()) {
             Ok(found) => found.map_or(UNKNOWN, |p| p.kind),
-            // A volume that lacks a disk has no content that anybody could name; the others are listed.
-            Err(Failure::Os(_)) => UNKNOWN,
-            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => UNKNOWN,
+            // A volume that lacks a disk, or that is of a kind for an appliance, has no content that could be named.
+            Err(Failure::Os(_) | Failure::NeedsAppliance(_)) => UNKNOWN,
+            Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Io => UNKNOWN,
             Err(failure) => return Err(failure.at(&device)),
         };
-        if is_array_member(kind) {
-            // The array belongs to the list.
-            return Err(Error::needs_appliance(format_args!("{device}: part of a RAID array")));
-        }
         if kind.ends_with("_member") || kind == "crypto_LUKS" || kind == "BitLocker" {
             return Ok(());
         }
-        if kind == "btrfs" {
-            // Its subvolumes belong to the list.
-            return Err(Error::needs_appliance(format_args!("{device}: btrfs subvolumes")));
-        }
+        let subvolumes = if kind == "btrfs" { self.other_subvolumes(&device)? } else { Vec::new() };
         list.push((device, kind.into()));
+        list.extend(subvolumes.into_iter().map(|mountable| (mountable, kind.into())));
         Ok(())
+    }
+
+    /// The subvolumes of a btrfs filesystem that are not mounted with it, as mountables. The original names those that lie
+    /// in the default one by their paths in that, by which nothing mounts them.
+    fn other_subvolumes(&mut self, device: &BString) -> Result<Vec<BString>> {
+        let subvolumes = match self.engine.subvolumes(&Mountable::Device(device.clone())) {
+            Ok(subvolumes) => subvolumes,
+            Err(Failure::Disk { device: of, error }) if error.kind() == ErrorKind::Io => {
+                return Err(Failure::Disk { device: of, error }.at(device));
+            }
+            // A mount of the device fails alike.
+            Err(_) => return Ok(Vec::new()),
+        };
+        let others = subvolumes.list.into_iter().filter(|s| s.id != subvolumes.default);
+        Ok(others
+            .map(|s| Mountable::BtrfsVolume { device: device.clone(), volume: s.path }.to_name())
+            .collect())
     }
 
     /// All devices that can hold something, in the order of `list_filesystems`.

@@ -15,6 +15,7 @@ use libguestfs_core::inspect::{
 };
 use libguestfs_core::{Error, Result};
 
+use super::devices::{ARRAY, is_array_member};
 use crate::Guestfsd;
 use crate::engine::{Last, MountRequest};
 use crate::error::{Failure, refused};
@@ -60,12 +61,7 @@ impl Guestfsd {
 
     /// The name of a mountable as inspection has it.
     fn mountable_name(&self, mountable: &BStr) -> Result<BString> {
-        Ok(match self.mountable(mountable)? {
-            crate::engine::Mountable::Device(device) => device,
-            crate::engine::Mountable::BtrfsVolume { device, volume } => {
-                format!("btrfsvol:{device}/{volume}").into()
-            }
-        })
+        Ok(self.mountable(mountable)?.to_name())
     }
 
     pub(crate) fn inspect_get_type(&mut self, root: &BStr) -> Result<BString> {
@@ -185,27 +181,39 @@ impl<'d> Guest for Looking<'d> {
 
     fn disks(&mut self) -> Result<Disks> {
         let mut daemon = self.daemon.borrow_mut();
+        let arrays = daemon.array_members()?;
         Ok(Disks {
             devices: daemon.engine.disks(),
             partitions: daemon.list_partitions()?,
             logical_volumes: logical_volumes(&mut daemon)?,
             arrays: Vec::new(),
             unlocked: Vec::new(),
+            // Arrays may hold a system, and can't be put together here.
             filesystems: daemon
                 .list_filesystems()?
                 .0
                 .into_iter()
+                .chain(arrays)
                 .map(|(mountable, kind)| Filesystem { mountable, kind })
                 .collect(),
         })
     }
 
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<Mounted<'d>>> {
-        // Nothing mounts what blkid cannot name.
-        if filesystem.kind == "unknown" {
-            return Ok(Opened::NotMountable);
-        }
         let mut daemon = self.daemon.borrow_mut();
+        if is_array_member(filesystem.kind.as_ref()) {
+            return Ok(Opened::Unsupported(ARRAY.into()));
+        }
+        // Nothing mounts what blkid cannot name, but for what can't be looked at here.
+        if filesystem.kind == "unknown" {
+            return Ok(match daemon.engine.probe(filesystem.mountable.as_bstr()) {
+                Err(Failure::NeedsAppliance(why)) => Opened::Unsupported(why),
+                Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Unsupported => {
+                    Opened::Unsupported(error.to_string())
+                }
+                _ => Opened::NotMountable,
+            });
+        }
         daemon.engine.umount_all();
         let mountable = daemon.mountable(filesystem.mountable.as_bstr())?;
         let request =

@@ -11,6 +11,7 @@ use crate::Guestfsd;
 use crate::engine::{Mountable, Tree};
 use crate::error::{At, strerror};
 
+mod btrfs;
 mod checksums;
 mod content;
 mod devices;

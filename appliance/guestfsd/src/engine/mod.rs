@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bstr::{BStr, BString};
 use disk::ReadAt;
-use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Metadata, Xattr};
+use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Metadata, Subvolume, Xattr};
 use disk::partition::Table;
 use disk::probe::Probe;
 use disk::volume::lvm2::Volumes;
@@ -45,6 +45,17 @@ pub struct MountPoint {
     pub mountable: BString,
     /// Where: an absolute path in the tree.
     pub path: BString,
+}
+
+/// The subvolumes of a btrfs filesystem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subvolumes {
+    /// All but the top one, in the order of their numbers.
+    pub list: Vec<Subvolume>,
+    /// Number of the one that is mounted if none is named.
+    pub default: u64,
+    /// Number of the one that was looked at.
+    pub here: u64,
 }
 
 /// What a call asks to be mounted.
@@ -95,6 +106,18 @@ pub trait Engine: Debug + Send {
     /// # Errors
     /// As for [`open_block`](Self::open_block), and if the device can't be read or holds what is not understood.
     fn probe(&self, device: &BStr) -> Result<Option<Arc<Probe>>>;
+
+    /// The subvolumes of the filesystem that a mountable is on.
+    ///
+    /// # Errors
+    /// As for [`mount`](Self::mount); `ENOTTY` if it has no subvolumes.
+    fn subvolumes(&mut self, mountable: &Mountable) -> Result<Subvolumes>;
+
+    /// The devices that the filesystem on a device with a canonical name lies on.
+    ///
+    /// # Errors
+    /// If the disks can't be read.
+    fn devices_of_filesystem(&self, device: &BStr) -> Result<Vec<BString>>;
 
     /// Can the device be written?
     fn is_read_only(&self, device: &BStr) -> bool;
@@ -218,6 +241,12 @@ pub trait Tree: Debug {
     /// # Errors
     /// See [`status`](Self::status).
     fn stat_fs(&self, path: &BStr) -> Result<FsStatus>;
+
+    /// The subvolumes of the filesystem that `path` is on; `ENOTTY` if it has none.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn subvolumes(&self, path: &BStr) -> Result<Subvolumes>;
 
     /// The path of the same file without symbolic links, `.` and `..`.
     ///

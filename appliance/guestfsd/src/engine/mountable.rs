@@ -40,6 +40,16 @@ impl Mountable {
         None
     }
 
+    /// Its text.
+    pub fn to_name(&self) -> BString {
+        match self {
+            Mountable::Device(device) => device.clone(),
+            Mountable::BtrfsVolume { device, volume } => {
+                BString::from([BTRFS_VOLUME, device.as_slice(), b"/", volume.as_slice()].concat())
+            }
+        }
+    }
+
     /// The device that holds it.
     pub fn device(&self) -> &BStr {
         match self {

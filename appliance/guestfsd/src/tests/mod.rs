@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::Guestfsd;
 use crate::engine::native::{Drive, Native};
 
+mod btrfs;
 mod content;
 mod devices;
 mod hostile;

@@ -155,4 +155,8 @@ impl Filesystem for Btrfs {
     fn stat_fs(&self) -> Result<FsStats> {
         self.stats_at(self.default_subvolume)
     }
+
+    fn stat_fs_at(&self, inode: InodeId) -> Result<FsStats> {
+        self.stats_at(inode.subvolume)
+    }
 }

@@ -190,7 +190,8 @@ impl Btrfs {
             at = self.lookup(at, name)?.ok_or_else(none)?;
         }
         if at.number != object::FIRST_FREE {
-            return Err(none());
+            let what = format!("{} is no subvolume", bstr::BStr::new(path));
+            return Err(Error::new(ErrorKind::InvalidInput, what));
         }
         Ok(at)
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
 use disk::cache::Cached;
-use disk::fs::{DeviceNumber, Filesystem};
+use disk::fs::{DeviceNumber, Filesystem, btrfs};
 use disk::partition::{self, Table};
 use disk::probe::{self, Probe};
 use disk::volume::lvm2::{self, LogicalVolume, VolumeGroup, Volumes};
@@ -66,12 +66,23 @@ enum Place {
     Volume(usize, usize),
 }
 
+/// A btrfs filesystem that lies on several devices.
+#[derive(Debug)]
+struct BtrfsMembers {
+    fsid: [u8; 16],
+    /// With their numbers in the filesystem, in the order of those.
+    devices: Vec<(u64, BString)>,
+}
+
 /// All devices.
 #[derive(Debug)]
 pub(super) struct Devices {
     disks: Vec<Disk>,
     probes: RefCell<BTreeMap<BString, Option<Arc<Probe>>>>,
+    /// By the device that stands for it: see [`main_device`](Self::main_device).
     filesystems: BTreeMap<BString, Arc<dyn Filesystem>>,
+    /// The devices of each btrfs filesystem of several, in order.
+    btrfs_members: OnceCell<Vec<BtrfsMembers>>,
     volumes: OnceCell<Arc<Volumes>>,
 }
 
@@ -87,6 +98,7 @@ impl Devices {
             disks: drives.into_iter().enumerate().map(disk).collect(),
             probes: RefCell::default(),
             filesystems: BTreeMap::new(),
+            btrfs_members: OnceCell::new(),
             volumes: OnceCell::new(),
         }
     }
@@ -245,14 +257,20 @@ impl Devices {
         }
     }
 
+    /// Disks, partitions, logical volumes.
+    fn all(&self) -> Result<Vec<BString>> {
+        let mut all = self.disks();
+        all.extend(self.partitions()?.into_iter().map(|p| p.name));
+        for group in &self.lvm()?.groups {
+            let shown = group.volumes.iter().filter(|v| v.active && v.public);
+            all.extend(shown.map(|v| names::volume(&group.name, &v.name)));
+        }
+        Ok(all)
+    }
+
     /// The first device whose content is as wanted.
     fn find(&self, wanted: impl Fn(&Probe) -> bool) -> Result<Option<BString>> {
-        let partitions = self.partitions()?.into_iter().map(|p| p.name);
-        let volumes = self.lvm()?;
-        let volumes = volumes.groups.iter().flat_map(|group| {
-            group.volumes.iter().filter(|v| v.active && v.public).map(|v| names::volume(&group.name, &v.name))
-        });
-        for name in self.disks().into_iter().chain(partitions).chain(volumes) {
+        for name in self.all()? {
             if self.probe(name.as_bstr())?.is_some_and(|probe| wanted(&probe)) {
                 return Ok(Some(name));
             }
@@ -333,6 +351,55 @@ impl Devices {
         DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(before).unwrap_or(u32::MAX) }
     }
 
+    /// The devices of the btrfs filesystem of several that `device` belongs to; none otherwise.
+    fn members(&self, device: &BStr) -> Result<&[(u64, BString)]> {
+        let info = btrfs::device_info(&self.open(device)?).map_err(|e| Failure::disk(device, e))?;
+        let Some(info) = info.filter(|info| info.num_devices > 1) else { return Ok(&[]) };
+        let sets = match self.btrfs_members.get() {
+            Some(sets) => sets,
+            None => {
+                let sets = self.all_members()?;
+                self.btrfs_members.get_or_init(|| sets)
+            }
+        };
+        let set = sets.iter().find(|set| set.fsid == info.fsid);
+        Ok(set.map(|set| set.devices.as_slice()).unwrap_or_default())
+    }
+
+    /// Looks at all devices. One that can't be read is a member of nothing: what lacks it says so.
+    fn all_members(&self) -> Result<Vec<BtrfsMembers>> {
+        let mut sets: Vec<BtrfsMembers> = Vec::new();
+        for device in self.all()? {
+            let Ok(Some(info)) =
+                self.open(device.as_bstr()).map(|source| btrfs::device_info(&source).ok().flatten())
+            else {
+                continue;
+            };
+            match sets.iter_mut().find(|set| set.fsid == info.fsid) {
+                Some(set) => set.devices.push((info.devid, device)),
+                None => sets.push(BtrfsMembers { fsid: info.fsid, devices: vec![(info.devid, device)] }),
+            }
+        }
+        for set in &mut sets {
+            set.devices.sort_by_key(|(devid, _)| *devid);
+        }
+        Ok(sets)
+    }
+
+    /// The device by which a filesystem is known: the first one, if it lies on several.
+    pub(super) fn main_device(&self, device: &BStr) -> Result<BString> {
+        Ok(self.members(device)?.first().map_or_else(|| device.to_owned(), |(_, name)| name.clone()))
+    }
+
+    /// The devices that the filesystem on `device` lies on, in order.
+    pub(super) fn devices_of_filesystem(&self, device: &BStr) -> Result<Vec<BString>> {
+        let members = self.members(device)?;
+        if members.is_empty() {
+            return Ok(vec![device.to_owned()]);
+        }
+        Ok(members.iter().map(|(_, name)| name.clone()).collect())
+    }
+
     /// The filesystem on a device, opened or still open.
     pub(super) fn filesystem(&mut self, device: &BStr) -> Result<Arc<dyn Filesystem>> {
         if let Some(fs) = self.filesystems.get(device) {
@@ -340,15 +407,23 @@ impl Devices {
         }
         let source = self.open(device)?;
         // What is no filesystem is told apart from what an appliance could mount.
-        match self.probe(device)? {
-            Some(probe) if probe.usage == disk::probe::Usage::Filesystem => {}
-            _ => return Err(wrong_filesystem(device)),
+        let probe = self.probe(device)?.filter(|probe| probe.usage == disk::probe::Usage::Filesystem);
+        let kind = probe.ok_or_else(|| wrong_filesystem(device))?.kind;
+        let mut members = Vec::new();
+        let mut main = device.to_owned();
+        if kind == "btrfs" {
+            main = self.main_device(device)?;
+            if let Some(fs) = self.filesystems.get(&main) {
+                return Ok(Arc::clone(fs));
+            }
+            members =
+                self.members(device)?.iter().filter_map(|(_, name)| self.open(name.as_bstr()).ok()).collect();
         }
-        let fs = disk::fs::open(source).map_err(|e| Failure::disk(device, e))?;
+        let fs = disk::fs::open_with(source, &members).map_err(|e| Failure::disk(device, e))?;
         if self.filesystems.len() >= MAX_OPEN_FILESYSTEMS {
             self.filesystems.clear();
         }
-        self.filesystems.insert(device.to_owned(), Arc::clone(&fs));
+        self.filesystems.insert(main, Arc::clone(&fs));
         Ok(fs)
     }
 }

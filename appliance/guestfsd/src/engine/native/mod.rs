@@ -10,12 +10,13 @@ use disk::partition::Table;
 use disk::probe::Probe;
 use disk::volume::lvm2::Volumes;
 
-use super::{Engine, MountPoint, MountRequest, PartitionDevice, Result, Tree};
+use super::{Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree};
 
 mod dentries;
 mod devices;
 mod mounts;
 mod names;
+mod options;
 mod sysroot;
 mod tree;
 mod walk;
@@ -24,6 +25,7 @@ pub use devices::Drive;
 
 use devices::Devices;
 use mounts::Mounts;
+use options::Options;
 use tree::NativeTree;
 
 /// The engine.
@@ -69,6 +71,21 @@ impl Engine for Native {
 
     fn open_block(&self, device: &BStr) -> Result<Arc<dyn ReadAt>> {
         self.devices.open(device)
+    }
+
+    fn subvolumes(&mut self, mountable: &Mountable) -> Result<Subvolumes> {
+        let device = mountable.device();
+        let fs = self.devices.filesystem(device)?;
+        let options = match mountable {
+            Mountable::Device(_) => Options::default(),
+            Mountable::BtrfsVolume { volume, .. } => Options::default().within(volume),
+        };
+        let root = options.root(fs.as_ref(), device)?;
+        tree::subvolumes(fs.as_ref(), root, device)
+    }
+
+    fn devices_of_filesystem(&self, device: &BStr) -> Result<Vec<BString>> {
+        self.devices.devices_of_filesystem(device)
     }
 
     fn is_read_only(&self, device: &BStr) -> bool {

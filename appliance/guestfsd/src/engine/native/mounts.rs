@@ -1,4 +1,4 @@
-//! The mount table, and what `mount` accepts.
+//! The mount table, and what can be mounted.
 //!
 //! ```text
 //! sysroot (mount 0, directories in memory)
@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
-use disk::fs::{DeviceNumber, FileType, Filesystem};
+use disk::fs::{DeviceNumber, FileType, Filesystem, InodeId};
 use nix::errno::Errno;
 
 use super::devices::Devices;
+use super::options::Options;
 use super::sysroot::Sysroot;
 use super::tree::NativeTree;
 use super::walk::Walk;
@@ -27,57 +28,14 @@ const SYSROOT: u32 = 0;
 /// Most mounts at a time. Guests have a few; a caller that loops must not fill memory.
 const MAX_MOUNTS: usize = 1000;
 
-/// Mount options that change nothing that a reader sees. Any other option is for a kernel to judge.
-const HARMLESS_OPTIONS: [&str; 27] = [
-    "",
-    "ro",
-    "rw",
-    "defaults",
-    "auto",
-    "noauto",
-    "nofail",
-    "user",
-    "nouser",
-    "users",
-    "owner",
-    "group",
-    "async",
-    "sync",
-    "dirsync",
-    "atime",
-    "noatime",
-    "relatime",
-    "norelatime",
-    "strictatime",
-    "diratime",
-    "nodiratime",
-    "lazytime",
-    "exec",
-    "noexec",
-    "suid",
-    "nosuid",
-];
-/// More of them: ext's defaults, and what only matters for writing.
-const HARMLESS_EXT_OPTIONS: [&str; 11] = [
-    "dev",
-    "nodev",
-    "_netdev",
-    "acl",
-    "user_xattr",
-    "discard",
-    "nodiscard",
-    "errors=remount-ro",
-    "errors=continue",
-    "errors=panic",
-    "barrier=1",
-];
-
 /// One mounted filesystem.
 #[derive(Debug)]
 pub(super) struct Mount {
     pub(super) fs: Arc<dyn Filesystem>,
+    /// The directory that is seen as its root.
+    root: InodeId,
     pub(super) device_number: DeviceNumber,
-    /// As the caller named it, canonically.
+    /// The device, by its canonical name: the first one of several.
     mountable: BString,
     /// Where it is.
     path: BString,
@@ -86,6 +44,11 @@ pub(super) struct Mount {
 }
 
 impl Mount {
+    /// What is mounted.
+    pub(super) fn device(&self) -> &BStr {
+        self.mountable.as_bstr()
+    }
+
     /// Says on which device an error was met.
     pub(super) fn on<T>(&self, result: disk::Result<T>) -> Result<T> {
         result.map_err(|e| Failure::disk(self.mountable.as_bstr(), e))
@@ -116,9 +79,11 @@ impl Mounts {
     /// Puts the present state of the sysroot's directories at the bottom.
     fn show_sysroot(&mut self) {
         let fs: Arc<dyn Filesystem> = Arc::new(self.sysroot.clone());
-        let at = DirId { mount: SYSROOT, inode: fs.root() };
+        let root = fs.root();
+        let at = DirId { mount: SYSROOT, inode: root };
         let mount = Mount {
             fs,
+            root,
             device_number: DeviceNumber::default(),
             mountable: "sysroot".into(),
             path: "/".into(),
@@ -141,7 +106,7 @@ impl Mounts {
         let mut node = node;
         while let Some(mount) = self.covered.get(&node) {
             let Some(over) = self.mounts.get(mount) else { break };
-            node = DirId { mount: *mount, inode: over.fs.root() };
+            node = DirId { mount: *mount, inode: over.root };
         }
         node
     }
@@ -189,7 +154,9 @@ impl Mounts {
     pub(super) fn add_root(&mut self, fs: Arc<dyn Filesystem>) {
         let at = self.sysroot();
         let device_number = DeviceNumber::default();
-        self.add(Mount { fs, device_number, mountable: "/dev/test".into(), path: "/".into(), at }).unwrap();
+        let root = fs.root();
+        self.add(Mount { fs, root, device_number, mountable: "/dev/test".into(), path: "/".into(), at })
+            .unwrap();
     }
 }
 
@@ -197,10 +164,6 @@ impl Mounts {
 pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: MountRequest<'_>) -> Result<()> {
     let name = request.mountable.device();
     let device = devices.canonical(name)?.ok_or(Errno::ENOENT)?;
-    if let Mountable::BtrfsVolume { .. } = request.mountable {
-        return Err(Failure::NeedsAppliance("btrfs subvolume".into()));
-    }
-    check_options(request.options, devices.is_read_only(device.as_bstr()))?;
     let at = match Walk::resolve(tree, request.at, Last::Follow) {
         Ok(walk) if walk.file_type() == FileType::Directory => walk,
         // The original looks with stat, so every reason is worded alike.
@@ -213,11 +176,24 @@ pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: Mount
         Err(other) => return Err(other),
     };
     let fs = devices.filesystem(device.as_bstr())?;
+    if request.kind == "msdos" && fs.kind() == "vfat" {
+        return Err(Failure::NeedsAppliance("a filesystem of type vfat with short names only".into()));
+    }
     if !kind_fits(request.kind, fs.kind()) {
         return Err(wrong_filesystem(device.as_bstr()));
     }
-    let device_number = devices.number(device.as_bstr());
-    let mount = Mount { fs, device_number, mountable: device, at: at.node(), path: at.into_path() };
+    let read_only_drive = devices.is_read_only(device.as_bstr());
+    let mut options = Options::parse(request.options, fs.kind(), device.as_bstr(), read_only_drive)?;
+    if let Mountable::BtrfsVolume { volume, .. } = request.mountable {
+        if fs.default_subvolume().is_none() {
+            return Err(wrong_filesystem(device.as_bstr()));
+        }
+        options = options.within(volume);
+    }
+    let root = options.root(fs.as_ref(), device.as_bstr())?;
+    let main = devices.main_device(device.as_bstr())?;
+    let device_number = devices.number(main.as_bstr());
+    let mount = Mount { fs, root, device_number, mountable: main, at: at.node(), path: at.into_path() };
     tree.change_mounts(|mounts| mounts.add(mount))
 }
 
@@ -241,30 +217,11 @@ fn kind_fits(asked: &BStr, found: &str) -> bool {
         || (asked == "ext4" && ["ext2", "ext3"].contains(&found))
 }
 
-fn check_options(options: &BStr, read_only_drive: bool) -> Result<()> {
-    let mut writable = true;
-    for option in options.split_str(b",") {
-        match option {
-            b"ro" => writable = false,
-            b"rw" => writable = true,
-            _ => {}
-        }
-        let harmless = |known: &&str| known.as_bytes() == option;
-        // Options that begin with `x-` are comments to the kernel, as mount(8) has it.
-        if !HARMLESS_OPTIONS.iter().chain(&HARMLESS_EXT_OPTIONS).any(harmless) && !option.starts_with(b"x-") {
-            return Err(Failure::NeedsAppliance(format!("mount option {}", option.as_bstr())));
-        }
-    }
-    if writable && !read_only_drive {
-        return Err(Failure::NeedsAppliance("mount for writing".into()));
-    }
-    Ok(())
-}
-
 /// See [`Engine::umount`](crate::engine::Engine::umount).
 pub(super) fn umount(devices: &Devices, tree: &mut NativeTree, what: &BStr) -> Result<()> {
     let found = if what.starts_with(b"/dev/") {
-        let device = devices.canonical(what)?.ok_or(Errno::ENOENT)?;
+        let named = devices.canonical(what)?.ok_or(Errno::ENOENT)?;
+        let device = devices.main_device(named.as_bstr())?;
         let last = tree.mounts().user_mounts().rev().find(|(_, m)| m.mountable == device).map(|(id, _)| id);
         last.ok_or_else(|| Failure::Text(Errno::EINVAL, format!("umount: {device}: not mounted.")))?
     } else {
@@ -274,7 +231,7 @@ pub(super) fn umount(devices: &Devices, tree: &mut NativeTree, what: &BStr) -> R
         };
         let node = walk.node();
         match tree.mounts().get(node.mount) {
-            Some(mount) if node.mount != SYSROOT && mount.fs.root() == node.inode => node.mount,
+            Some(mount) if node.mount != SYSROOT && mount.root == node.inode => node.mount,
             _ => return Err(Failure::Text(Errno::EINVAL, format!("umount: /sysroot{what}: not mounted."))),
         }
     };

@@ -1,17 +1,18 @@
 //! The tree of everything that the native engine has mounted.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 
 use bstr::{BStr, BString, ByteSlice};
-use disk::fs::{DirEntry, FileData, FileType, Xattr};
+use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, Filesystem, InodeId, Xattr};
 use nix::errno::Errno;
 
 use super::dentries::{Dentries, Dentry};
 use super::mounts::{Mount, Mounts};
 use super::walk::{MAX_NAME, Walk};
-use crate::engine::{DirId, Directory, FsStatus, Last, Result, Status, Tree};
+use crate::engine::{DirId, Directory, FsStatus, Last, Result, Status, Subvolumes, Tree};
 use crate::error::Failure;
 
 /// `ST_RDONLY` and `ST_RELATIME` of statvfs(3): how the original daemon's read-only mounts show.
@@ -22,11 +23,28 @@ const READ_ONLY_FLAGS: u64 = 1 | 4096;
 pub(super) struct NativeTree {
     mounts: Mounts,
     dentries: RefCell<Dentries>,
+    subvolumes: RefCell<SubvolumeDevices>,
+}
+
+/// Numbers of devices that are none: a kernel takes one with major number 0 for each subvolume that it looks at.
+#[derive(Debug, Default)]
+struct SubvolumeDevices(BTreeMap<(u32, u32, u64), u32>);
+
+impl SubvolumeDevices {
+    /// What `st_dev` shows in a subvolume of the filesystem on a device; 0 where there are no subvolumes.
+    fn device(&mut self, of: DeviceNumber, subvolume: u64) -> DeviceNumber {
+        if subvolume == 0 {
+            return of;
+        }
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let minor = *self.0.entry((of.major, of.minor, subvolume)).or_insert(next);
+        DeviceNumber { major: 0, minor }
+    }
 }
 
 impl NativeTree {
     pub(super) fn new(mounts: Mounts) -> Self {
-        NativeTree { mounts, dentries: RefCell::default() }
+        NativeTree { mounts, dentries: RefCell::default(), subvolumes: RefCell::default() }
     }
 
     pub(super) fn mounts(&self) -> &Mounts {
@@ -100,7 +118,9 @@ impl NativeTree {
 
     fn status_of(&self, node: DirId) -> Result<Status> {
         let mount = self.mount(node)?;
-        Ok(Status { device: mount.device_number, metadata: mount.on(mount.fs.metadata(node.inode))? })
+        let metadata = mount.on(mount.fs.metadata(node.inode))?;
+        let device = self.subvolumes.borrow_mut().device(mount.device_number, metadata.subvolume);
+        Ok(Status { device, metadata })
     }
 
     fn xattrs_of(&self, node: DirId) -> Result<Vec<Xattr>> {
@@ -162,13 +182,27 @@ impl Tree for NativeTree {
     }
 
     fn stat_fs(&self, path: &BStr) -> Result<FsStatus> {
-        let mount = self.mount(Walk::resolve(self, path, Last::Follow)?.node())?;
-        Ok(FsStatus { stats: mount.on(mount.fs.stat_fs())?, flags: READ_ONLY_FLAGS })
+        let node = Walk::resolve(self, path, Last::Follow)?.node();
+        let mount = self.mount(node)?;
+        Ok(FsStatus { stats: mount.on(mount.fs.stat_fs_at(node.inode))?, flags: READ_ONLY_FLAGS })
+    }
+
+    fn subvolumes(&self, path: &BStr) -> Result<Subvolumes> {
+        let node = Walk::resolve(self, path, Last::Follow)?.node();
+        let mount = self.mount(node)?;
+        subvolumes(mount.fs.as_ref(), node.inode, mount.device())
     }
 
     fn canonical(&self, path: &BStr) -> Result<BString> {
         Ok(Walk::resolve(self, path, Last::Follow)?.into_path())
     }
+}
+
+/// The subvolumes of a filesystem, looked at from `inode`.
+pub(super) fn subvolumes(fs: &dyn Filesystem, inode: InodeId, device: &BStr) -> Result<Subvolumes> {
+    let default = fs.default_subvolume().ok_or(Errno::ENOTTY)?;
+    let list = fs.subvolumes().map_err(|e| Failure::disk(device, e))?;
+    Ok(Subvolumes { list, default, here: inode.subvolume })
 }
 
 /// An open directory.
