@@ -14,6 +14,8 @@ const UNKNOWN: &str = "unknown";
 /// What was found of a guest.
 #[derive(Debug, Default)]
 pub(crate) struct Examined {
+    /// Could its disks be opened?
+    pub(crate) is_open: bool,
     /// Its filesystems, in the library's order.
     pub(crate) filesystems: Vec<Filesystem>,
     /// What kept it, or the rest of it, from being examined.
@@ -38,7 +40,10 @@ pub(crate) struct Filesystem {
 /// Examines a guest; with `names` also labels and UUIDs of filesystems.
 pub(crate) fn examine(guest: &Guest, common: &CommonOptions, names: bool) -> Examined {
     let mut examined = Examined::default();
-    let done = launch(&guest.disks, common).and_then(|handle| look(&handle, guest, names, &mut examined));
+    let done = launch(&guest.disks, common).and_then(|handle| {
+        examined.is_open = true;
+        look(&handle, guest, names, &mut examined)
+    });
     examined.failures.extend(done.err());
     examined
 }

@@ -173,6 +173,7 @@ mod tests {
         let mut out = Vec::new();
         let mut document = Document::begin(&mut out).unwrap();
         let first = Examined {
+            is_open: true,
             filesystems: vec![
                 filesystem("/dev/sda1", Ok(space)),
                 filesystem("/dev/sda2", Err(Error::new("damaged"))),

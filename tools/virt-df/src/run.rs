@@ -77,7 +77,11 @@ fn print_all(
 
 /// What is printed: a table or a document.
 enum Form {
-    Table(Format),
+    /// As in the original, the title comes once a guest could be opened.
+    Table {
+        format: Format,
+        has_title: bool,
+    },
     Json(Document),
 }
 
@@ -87,17 +91,22 @@ impl Form {
             return Document::begin(out).map(Form::Json);
         }
         let format = Format { csv: options.csv, human: options.human_readable, inodes: options.inodes };
-        out.write_all(&format.title())?;
-        Ok(Form::Table(format))
+        Ok(Form::Table { format, has_title: false })
     }
 
     fn guest(&mut self, guest: &Guest, examined: Examined, session: &mut Session) -> Result<()> {
-        if let Form::Json(document) = self {
-            document.guest(guest, &examined, &mut session.out).map_err(broken)?;
+        match self {
+            Form::Json(document) => document.guest(guest, &examined, &mut session.out).map_err(broken)?,
+            Form::Table { format, has_title } => {
+                if examined.is_open && !*has_title {
+                    *has_title = true;
+                    session.out.write_all(&format.title()).map_err(broken)?;
+                }
+            }
         }
         for filesystem in &examined.filesystems {
             match (&*self, &filesystem.space) {
-                (Form::Table(format), Ok(space)) => {
+                (Form::Table { format, .. }, Ok(space)) => {
                     let line = format.line(guest.name.as_bstr(), filesystem.device.as_bstr(), space);
                     session.out.write_all(&line).map_err(broken)?;
                 }
@@ -114,7 +123,7 @@ impl Form {
 
     fn end(self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Form::Table(_) => Ok(()),
+            Form::Table { .. } => Ok(()),
             Form::Json(document) => document.end(out),
         }
     }
