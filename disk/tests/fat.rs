@@ -25,6 +25,7 @@ mod fat_images;
 #[allow(dead_code, reason = "each test uses a part")]
 mod listing;
 
+use appliance::{INODE, is_root, without};
 use fat_images::{RECIPES, Recipe, find, make, pattern};
 
 fn data() -> PathBuf {
@@ -47,7 +48,10 @@ fn listings_are_the_kernel_s() {
     let dir = tempfile::tempdir().unwrap();
     for recipe in RECIPES {
         let image = make(recipe, dir.path());
-        appliance::compare(recipe.name, &image, &data());
+        // Linux counts inodes up as it meets them, but for the root.
+        appliance::compare_but(recipe.name, &image, &data(), |line| {
+            if is_root(&line) { line } else { without(&line, &[INODE]) }
+        });
     }
 }
 

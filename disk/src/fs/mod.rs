@@ -1,11 +1,13 @@
 //! Filesystems: one read-only trait for all of them, and one module each.
 
 pub mod btrfs;
+mod calendar;
 mod clusters;
 pub mod erofs;
 pub mod exfat;
 pub mod ext;
 pub mod fat;
+pub mod iso9660;
 pub mod squashfs;
 pub mod xfs;
 
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 use bstr::BString;
 
-use crate::{Error, ReadAt, Result};
+use crate::{Error, ReadAt, Result, probe};
 
 /// Opens the filesystem on `source`, whatever it is.
 ///
@@ -47,11 +49,17 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if exfat::Exfat::is_on(&source)? {
         return Ok(Arc::new(exfat::Exfat::open(source)?));
     }
+    if iso9660::Iso9660::is_on(&source)? {
+        return Ok(Arc::new(iso9660::Iso9660::open(source)?));
+    }
     if fat::Fat::is_on(&source)? {
         return Ok(Arc::new(fat::Fat::open(source)?));
     }
     if erofs::Erofs::is_on(&source)? {
         return Ok(Arc::new(erofs::Erofs::open(source)?));
+    }
+    if probe::is("udf", &source)? {
+        return Err(Error::unsupported("a filesystem of type udf"));
     }
     match foreign(&source)? {
         Some(kind) => Err(Error::unsupported(format!("a filesystem of type {kind}"))),
@@ -62,9 +70,8 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 9] = [
+    const MAGIC: [(u64, &[u8], &str); 8] = [
         (3, b"NTFS    ", "ntfs"),
-        (0x8001, b"CD001", "iso9660"),
         (0x400, &[0x10, 0x20, 0xF5, 0xF2], "f2fs"),
         (0x1_0034, b"ReIsEr", "reiserfs"),
         (0x8000, b"JFS1", "jfs"),

@@ -103,6 +103,8 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("erofs-dedupe", Kind::Packed(r#"xz -dc <erofs/dedupe-fragments.img.xz >"$2""#)),
     ("erofs-prefixes", Kind::Packed(r#"xz -dc <erofs/prefixes.img.xz >"$2""#)),
     ("erofs-lz4-large", Kind::Packed(r#"mkfs.erofs -zlz4 -C65536 -Eztailpacking "$2" "$1""#)),
+    ("iso9660-rock", Kind::Packed(r#"genisoimage -quiet -R -J -o "$2" "$1""#)),
+    ("iso9660-joliet", Kind::Packed(r#"genisoimage -quiet -J -D -o "$2" "$1""#)),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),

@@ -9,7 +9,7 @@
 //!   └ worker (this program again, under RLIMIT_AS): for each number: mutate, read everything, report
 //! ```
 //!
-//! Needs root, dosfstools, e2fsprogs, erofs-utils, exfatprogs, mtools, qemu-utils, gdisk, fdisk, squashfs-tools, xz-utils,
+//! Needs root, dosfstools, e2fsprogs, erofs-utils, exfatprogs, genisoimage, mtools, qemu-utils, gdisk, fdisk, squashfs-tools, xz-utils,
 //! and for unclean filesystems xfsprogs and python3.
 
 mod btrfs;
