@@ -67,6 +67,8 @@ pub(super) struct Trees {
     pub(super) inodes: Tree,
     /// Those of them that have free ones.
     pub(super) free_inodes: Option<Tree>,
+    /// Owners of blocks.
+    pub(super) owners: Option<Tree>,
     /// Blocks that are kept for the trees of free space.
     pub(super) kept: u32,
     /// May chunks of inodes have holes?
@@ -126,12 +128,18 @@ impl Xfs {
         } else {
             None
         };
+        let owners = if sb.has_ro_compat(ro_compat::REVERSE_MAP) {
+            Some(tree(short_tree::OWNERS, &agf, 24, 36)?)
+        } else {
+            None
+        };
         Ok(Trees {
             by_place: tree(short_tree::BY_PLACE, &agf, 16, 28)?,
             by_size: tree(short_tree::BY_SIZE, &agf, 20, 32)?,
             sharing: tree(short_tree::SHARING, &agf, 88, 92)?,
             inodes: tree(short_tree::INODES, &agi, 20, 24)?,
             free_inodes,
+            owners,
             kept: agf.be32(48)?,
             sparse: sb.has_incompat(incompat::SPARSE_INODES),
         })

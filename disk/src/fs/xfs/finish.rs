@@ -3,8 +3,7 @@
 //! free does change.
 //!
 //! What is freed is counted, not done. That is exact as long as no B-tree of a group gets or gives up a block meanwhile,
-//! which takes or frees space, too: where one might, the count is refused. A tree of one block stays so as long as its
-//! records fit; of larger ones every leaf must be far enough from full, and from half empty.
+//! which takes or frees space, too: where one might, the count is refused ([`super::steady`]).
 //!
 //! ```text
 //! unlinked inodes: group header ─► inode ─► inode ─► …    each with its blocks, or its part of shared ones
@@ -13,23 +12,23 @@
 use std::ops::{ControlFlow, Range};
 
 use super::Xfs;
-use super::ag::Trees;
 use super::blocks::Which;
 use super::extents::{Place, Segment};
 use super::features::ro_compat;
 use super::inode::Inode;
 use super::log::Intents;
-use super::short_tree::Tree;
 use crate::bytes::Fields;
 use crate::fs::InodeId;
 use crate::{Context, Error, Result};
 
 /// A record of sharing is of blocks that were set aside, not of shared ones.
 const SET_ASIDE: u32 = 1 << 31;
-/// The most inodes without a name, and the most pieces of files and of sharing that are looked at.
-const MAX_INODES: usize = 1 << 20;
-/// See [`MAX_INODES`].
-const MAX_PIECES: usize = 1 << 20;
+/// The most inodes without a name. Each is a deleted file that a program had open.
+const MAX_INODES: usize = 1 << 12;
+/// The most pieces of deleted files.
+const MAX_PIECES: usize = 1 << 14;
+/// The most pieces that may be shared: for each, the tree of sharing is gone through.
+const MAX_SHARED: usize = 1 << 12;
 /// Inodes in a chunk.
 const CHUNK: u32 = 64;
 /// All inodes of a chunk are free.
@@ -47,30 +46,49 @@ pub(super) struct Freed {
     pub(super) gone: u64,
 }
 
+/// Blocks of a group.
+pub(super) type Piece = (u32, Range<u32>);
+
 /// What is about to be freed.
 #[derive(Debug, Default)]
-struct Work {
+pub(super) struct Work {
     freed: Freed,
-    /// Pieces that are freed, at most: each may become a record of the trees of free space.
-    pieces: u64,
+    /// What is freed, each piece by itself.
+    pub(super) pieces: Vec<Piece>,
+    /// How many further pieces there are at most, somewhere.
+    pub(super) loose: u64,
     /// Inodes, as group and number in it.
-    inodes: Vec<(u32, u32)>,
-    /// Shared pieces of unlinked files that lose a user: group, and blocks in it.
-    unshared: Vec<(u32, Range<u32>)>,
+    pub(super) inodes: Vec<(u32, u32)>,
+    /// Shared pieces of unlinked files that lose a user.
+    pub(super) unshared: Vec<Piece>,
+    /// What was set aside.
+    pub(super) aside: Vec<Piece>,
+    /// How often sharing was looked for.
+    searches: usize,
+}
+
+impl Work {
+    fn free(&mut self, ag: u32, blocks: Range<u32>) -> Result<()> {
+        if self.pieces.len() >= MAX_PIECES {
+            return Err(Error::unsupported(format!("dirty log: {MAX_PIECES} pieces to be freed")));
+        }
+        self.freed.blocks = self.freed.blocks.saturating_add(blocks.end.saturating_sub(blocks.start).into());
+        self.pieces.push((ag, blocks));
+        Ok(())
+    }
 }
 
 impl Xfs {
     /// What the kernel frees after the replay.
     pub(super) fn freed(&self, intents: &Intents) -> Result<Freed> {
         let mut work = Work::default();
-        for extent in intents.to_free()? {
-            work.freed.blocks = work.freed.blocks.saturating_add(extent);
-            work.pieces = work.pieces.saturating_add(1);
+        for (start, len) in intents.to_free()? {
+            let (ag, blocks) = self.piece(start, len)?;
+            work.free(ag, blocks)?;
         }
         for ag in 0..self.superblock.ag_count {
             self.find_unlinked(ag, &mut work)?;
         }
-        let mut asides = Vec::new();
         let inodes = std::mem::take(&mut work.inodes);
         for (ag, number) in &inodes {
             self.free_file(*ag, *number, &mut work)
@@ -79,19 +97,22 @@ impl Xfs {
         work.inodes = inodes;
         if self.superblock.has_ro_compat(ro_compat::REFLINK) {
             for ag in 0..self.superblock.ag_count {
-                asides.push(self.set_aside(ag)?);
+                self.set_aside(ag, &mut work)?;
             }
         }
-        for (blocks, pieces) in &asides {
-            work.freed.blocks = work.freed.blocks.saturating_add(*blocks);
-            work.pieces = work.pieces.saturating_add(*pieces);
-        }
         self.free_inodes(&mut work)?;
-        if work.pieces == 0 && work.inodes.is_empty() && work.unshared.is_empty() && intents.is_empty() {
-            return Ok(Freed::default());
-        }
-        self.need_same_trees(&work, &asides)?;
+        self.need_same_trees(&work)?;
         Ok(work.freed)
+    }
+
+    /// Group and blocks in it of `len` blocks from fsblock `start` on.
+    fn piece(&self, start: u64, len: u64) -> Result<Piece> {
+        let sb = &self.superblock;
+        sb.offset(start, len)?;
+        let ag = u32::try_from(start.wrapping_shr(sb.ag_block_log.into())).unwrap_or(u32::MAX);
+        let first = start & 1_u64.wrapping_shl(sb.ag_block_log.into()).wrapping_sub(1);
+        let first = u32::try_from(first).unwrap_or(u32::MAX);
+        Ok((ag, first..first.saturating_add(u32::try_from(len).unwrap_or(u32::MAX))))
     }
 
     /// Notes the inodes of group `ag` that have no name.
@@ -100,7 +121,7 @@ impl Xfs {
             let mut next = Some(head);
             while let Some(number) = next {
                 if work.inodes.len() >= MAX_INODES {
-                    return Err(Error::unsupported(format!("{MAX_INODES} inodes without a name")));
+                    return Err(Error::unsupported(format!("dirty log: {MAX_INODES} inodes without a name")));
                 }
                 work.inodes.push((ag, number));
                 let raw = self.raw_inode(self.inode_number(ag, number))?;
@@ -121,7 +142,7 @@ impl Xfs {
         let number = self.inode_number(ag, number);
         let inode = self.inode(InodeId::new(number))?;
         if inode.links() != 0 {
-            return Err(Error::unsupported("an inode that is and is not linked"));
+            return Err(Error::unsupported("dirty log: an inode that is and is not linked"));
         }
         inode.refuse_realtime()?;
         let mut mapped = 0_u64;
@@ -132,7 +153,7 @@ impl Xfs {
         let of_trees = inode.blocks().checked_sub(mapped);
         let of_trees =
             of_trees.ok_or_else(|| Error::corrupt(format!("{mapped} blocks of {}", inode.blocks())))?;
-        work.pieces = work.pieces.saturating_add(of_trees);
+        work.loose = work.loose.saturating_add(of_trees);
         work.freed.blocks = work.freed.blocks.saturating_add(of_trees);
         Ok(())
     }
@@ -144,7 +165,6 @@ impl Xfs {
         if !matches!(fork.format, Format::Extents | Format::Btree) {
             return Ok(0);
         }
-        work.pieces = work.pieces.saturating_add(fork.extents);
         let (mut at, mut mapped, mut segment) = (0, 0_u64, Segment::default());
         for _ in 0..MAX_PIECES {
             if at >= super::extents::MAX_BLOCK {
@@ -155,22 +175,25 @@ impl Xfs {
             let (Place::Data(start) | Place::Unwritten(start)) = run.place else { continue };
             let len = run.blocks.end.saturating_sub(run.blocks.start);
             mapped = mapped.saturating_add(len);
-            let shared =
-                if inode.shares() && which == Which::Data { self.unshare(start, len, work)? } else { 0 };
-            work.freed.blocks = work.freed.blocks.saturating_add(len.saturating_sub(shared));
+            let piece = self.piece(start, len)?;
+            if inode.shares() && which == Which::Data {
+                self.unshare(&piece, work)?;
+            } else {
+                work.free(piece.0, piece.1)?;
+            }
         }
-        Err(Error::unsupported(format!("a deleted file of {MAX_PIECES} pieces")))
+        Err(Error::unsupported(format!("dirty log: a deleted file of {MAX_PIECES} pieces")))
     }
 
-    /// How many of `len` blocks from fsblock `start` on others use, too.
-    fn unshare(&self, start: u64, len: u64, work: &mut Work) -> Result<u64> {
-        let sb = &self.superblock;
-        sb.offset(start, len)?;
-        let ag = u32::try_from(start.wrapping_shr(sb.ag_block_log.into())).unwrap_or(u32::MAX);
-        let first = start & 1_u64.wrapping_shl(sb.ag_block_log.into()).wrapping_sub(1);
-        let first = u32::try_from(first).unwrap_or(u32::MAX);
-        let wanted = first..first.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        let mut shared = 0_u64;
+    /// Frees what others do not use, too.
+    fn unshare(&self, piece: &Piece, work: &mut Work) -> Result<()> {
+        let (ag, mut wanted) = piece.clone();
+        work.searches = work.searches.saturating_add(1);
+        if work.searches > MAX_SHARED {
+            return Err(Error::unsupported(format!(
+                "dirty log: deleted files of {MAX_SHARED} pieces that may be shared"
+            )));
+        }
         self.records(&self.ag_trees(ag)?.sharing, &mut |record| {
             let start = record.be32(0)?;
             if start >= wanted.end {
@@ -178,34 +201,41 @@ impl Xfs {
             }
             let both = start.max(wanted.start)..start.saturating_add(record.be32(4)?).min(wanted.end);
             if !both.is_empty() {
-                shared = shared.saturating_add(both.end.saturating_sub(both.start).into());
                 if work.unshared.len() >= MAX_PIECES {
-                    return Err(Error::unsupported(format!("deleted files of {MAX_PIECES} shared pieces")));
+                    return Err(Error::unsupported(format!(
+                        "dirty log: deleted files of {MAX_PIECES} shared pieces"
+                    )));
                 }
+                if both.start > wanted.start {
+                    work.free(ag, wanted.start..both.start)?;
+                }
+                wanted.start = both.end;
                 work.unshared.push((ag, both));
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(shared)
+        if wanted.is_empty() { Ok(()) } else { work.free(ag, wanted) }
     }
 
-    /// Blocks and pieces that were set aside in group `ag`.
-    fn set_aside(&self, ag: u32) -> Result<(u64, u64)> {
-        let (mut blocks, mut pieces) = (0_u64, 0_u64);
+    /// Frees what was set aside in group `ag`.
+    fn set_aside(&self, ag: u32, work: &mut Work) -> Result<()> {
         self.records(&self.ag_trees(ag)?.sharing, &mut |record| {
-            if record.be32(0)? & SET_ASIDE != 0 {
-                blocks = blocks.saturating_add(record.be32(4)?.into());
-                pieces = pieces.saturating_add(1);
+            let start = record.be32(0)?;
+            if start & SET_ASIDE != 0 {
+                let start = start & !SET_ASIDE;
+                let blocks = start..start.saturating_add(record.be32(4)?);
+                work.aside.push((ag, blocks.clone()));
+                work.free(ag, blocks)?;
             }
             Ok(ControlFlow::Continue(()))
-        })?;
-        Ok((blocks, pieces))
+        })
     }
 
     /// Counts the inodes, and chunks that have none in use any more.
     fn free_inodes(&self, work: &mut Work) -> Result<()> {
         work.inodes.sort_unstable();
-        let mut rest = work.inodes.as_slice();
+        let inodes = work.inodes.clone();
+        let mut rest = inodes.as_slice();
         while let Some((ag, first)) = rest.first().copied() {
             let trees = self.ag_trees(ag)?;
             let mut chunk = None;
@@ -236,69 +266,29 @@ impl Xfs {
             let count = u64::try_from(these.len()).unwrap_or(u64::MAX);
             work.freed.inodes = work.freed.inodes.saturating_add(count);
             if after == ALL_FREE && u32::from(self.superblock.inodes_per_block_log) <= CHUNK.ilog2() {
-                let holes = if trees.sparse { u32::from(holes).count_ones() } else { 0 };
-                let there = CHUNK.saturating_sub(holes.saturating_mul(INODES_PER_HOLE));
-                let blocks = there.wrapping_shr(self.superblock.inodes_per_block_log.into());
-                work.freed.gone = work.freed.gone.saturating_add(there.into());
-                work.freed.blocks = work.freed.blocks.saturating_add(blocks.into());
-                // Holes can divide a chunk.
-                work.pieces = work.pieces.saturating_add(if holes == 0 { 1 } else { 8 });
+                let holes = if trees.sparse { holes } else { 0 };
+                self.free_chunk(ag, start, holes, work)?;
             }
         }
         Ok(())
     }
 
-    /// Refuses where a tree may change its number of blocks.
-    fn need_same_trees(&self, work: &Work, asides: &[(u64, u64)]) -> Result<()> {
-        let mut unshared = work.unshared.iter().collect::<Vec<_>>();
-        unshared.sort_unstable_by_key(|(ag, blocks)| (*ag, blocks.start));
-        let twice = |pair: &[&(u32, Range<u32>)]| match pair {
-            [(a, first), (b, second)] => a == b && second.start < first.end,
-            _ => false,
-        };
-        if unshared.windows(2).any(twice) {
-            return Err(Error::unsupported("dirty log: deleted files that share blocks with each other"));
+    /// Frees a chunk of inodes, of which each bit of `holes` stands for some that are not there.
+    fn free_chunk(&self, ag: u32, start: u32, holes: u16, work: &mut Work) -> Result<()> {
+        let per_block_log = u32::from(self.superblock.inodes_per_block_log);
+        let mut parts: Vec<Range<u32>> = Vec::new();
+        for bit in (0..u16::BITS).filter(|bit| holes.wrapping_shr(*bit) & 1 == 0) {
+            work.freed.gone = work.freed.gone.saturating_add(INODES_PER_HOLE.into());
+            let first = start.saturating_add(bit.saturating_mul(INODES_PER_HOLE));
+            let end = first.saturating_add(INODES_PER_HOLE);
+            match parts.last_mut() {
+                Some(last) if last.end == first => last.end = end,
+                _ => parts.push(first..end),
+            }
         }
-        let inodes = u64::try_from(work.inodes.len()).unwrap_or(u64::MAX);
-        let unshared = u64::try_from(work.unshared.len()).unwrap_or(u64::MAX);
-        for ag in 0..self.superblock.ag_count {
-            let trees: Trees = self.ag_trees(ag)?;
-            // Blocks kept for the trees of free space may be given back, each alone; those of the tree of owners get
-            // there when it shrinks.
-            let kept = u64::from(trees.kept);
-            let owners = if self.superblock.has_ro_compat(ro_compat::REVERSE_MAP) { work.pieces } else { 0 };
-            let more = work.pieces.saturating_add(kept).saturating_add(owners);
-            let fewer = more.saturating_mul(2);
-            self.need_same_tree(&trees.by_place, more, fewer)?;
-            self.need_same_tree(&trees.by_size, more, fewer)?;
-            self.need_same_tree(&trees.inodes, 0, inodes)?;
-            if let Some(free_inodes) = &trees.free_inodes {
-                self.need_same_tree(free_inodes, inodes, inodes)?;
-            }
-            if let Some((_, pieces)) = usize::try_from(ag).ok().and_then(|ag| asides.get(ag)) {
-                let more = unshared.saturating_mul(2);
-                self.need_same_tree(&trees.sharing, more, unshared.saturating_add(*pieces))?;
-            }
+        for part in parts {
+            work.free(ag, part.start.wrapping_shr(per_block_log)..part.end.wrapping_shr(per_block_log))?;
         }
         Ok(())
-    }
-
-    /// Refuses a tree that may get or give up a block by `more` or `fewer` records.
-    fn need_same_tree(&self, tree: &Tree, more: u64, fewer: u64) -> Result<()> {
-        if more == 0 && fewer == 0 {
-            return Ok(());
-        }
-        let most = u64::try_from(self.most_records(tree)).unwrap_or(u64::MAX);
-        let least = if tree.levels > 1 { most / 2 } else { 0 };
-        let mut same = true;
-        self.each_leaf(tree, &mut |count| {
-            let count = u64::from(count);
-            same &= count.saturating_add(more) <= most
-                && count >= least.saturating_add(if least > 0 { fewer } else { 0 });
-        })?;
-        if same {
-            return Ok(());
-        }
-        Err(Error::unsupported("dirty log: what is free after it is finished depends on how B-trees change"))
     }
 }

@@ -25,6 +25,7 @@ mod link;
 mod log;
 mod short_tree;
 mod stats;
+mod steady;
 mod superblock;
 mod tree;
 

@@ -36,18 +36,22 @@ pub(super) struct Kind {
     /// Sizes in bytes.
     pub(super) record: usize,
     pub(super) key: usize,
+    /// Is the second word of a record what it is sorted by?
+    pub(super) by_size: bool,
 }
 
 /// Of free space, by place and by size: first block, blocks.
-pub(super) const BY_PLACE: Kind = Kind { magic: [*b"ABTB", *b"AB3B"], record: 8, key: 8 };
+pub(super) const BY_PLACE: Kind = Kind { magic: [*b"ABTB", *b"AB3B"], record: 8, key: 8, by_size: false };
 /// See [`BY_PLACE`].
-pub(super) const BY_SIZE: Kind = Kind { magic: [*b"ABTC", *b"AB3C"], record: 8, key: 8 };
+pub(super) const BY_SIZE: Kind = Kind { magic: [*b"ABTC", *b"AB3C"], record: 8, key: 8, by_size: true };
 /// Of chunks of inodes: first inode, holes (16 bits) and counts, a bit for each inode that is free.
-pub(super) const INODES: Kind = Kind { magic: [*b"IABT", *b"IAB3"], record: 16, key: 4 };
+pub(super) const INODES: Kind = Kind { magic: [*b"IABT", *b"IAB3"], record: 16, key: 4, by_size: false };
 /// See [`INODES`].
-pub(super) const FREE_INODES: Kind = Kind { magic: [*b"FIBT", *b"FIB3"], record: 16, key: 4 };
+pub(super) const FREE_INODES: Kind = Kind { magic: [*b"FIBT", *b"FIB3"], record: 16, key: 4, by_size: false };
+/// Of owners: first block, blocks, owner, where in it. Nodes have the lowest and the highest key of what is below.
+pub(super) const OWNERS: Kind = Kind { magic: [*b"RMB3"; 2], record: 24, key: 40, by_size: false };
 /// Of sharing: first block, blocks, how often they are used.
-pub(super) const SHARING: Kind = Kind { magic: [*b"R3FC"; 2], record: 12, key: 4 };
+pub(super) const SHARING: Kind = Kind { magic: [*b"R3FC"; 2], record: 12, key: 4, by_size: false };
 
 /// Takes a leaf: how many records it has, and these.
 type EachLeaf<'a> = &'a mut dyn FnMut(u16, &[u8]) -> Result<ControlFlow<()>>;
@@ -79,10 +83,10 @@ impl Xfs {
         .context(|| format!("in a B-tree of XFS allocation group {}", tree.ag))
     }
 
-    /// Calls `each` with the number of records of every leaf of `tree`.
-    pub(super) fn each_leaf(&self, tree: &Tree, each: &mut dyn FnMut(u16)) -> Result<()> {
-        self.leaves(tree, &mut |count, _| {
-            each(count);
+    /// Calls `each` with the number of records of every leaf of `tree`, and these.
+    pub(super) fn each_leaf(&self, tree: &Tree, each: &mut dyn FnMut(u16, &[u8])) -> Result<()> {
+        self.leaves(tree, &mut |count, records| {
+            each(count, records);
             Ok(ControlFlow::Continue(()))
         })
         .context(|| format!("in a B-tree of XFS allocation group {}", tree.ag))

@@ -48,13 +48,8 @@ impl Intents {
         Ok(())
     }
 
-    /// Is everything done?
-    pub(in crate::fs::xfs) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    /// How many blocks each of the extents has that are to be freed. Owners of blocks are of no interest here.
-    pub(in crate::fs::xfs) fn to_free(&self) -> Result<Vec<u64>> {
+    /// The extents that are to be freed: fsblock and length. Owners of blocks are of no interest here.
+    pub(in crate::fs::xfs) fn to_free(&self) -> Result<Vec<(u64, u64)>> {
         let mut extents = Vec::new();
         for ((kind, _), format) in &self.open {
             match *kind {
@@ -77,7 +72,7 @@ impl Intents {
                 )));
             }
             for extent in list.chunks_exact(size) {
-                extents.push(extent.le32(8)?.into());
+                extents.push((extent.le64(0)?, extent.le32(8)?.into()));
             }
         }
         Ok(extents)
