@@ -13,9 +13,9 @@ use crate::{Error, ReadAt, Result};
 
 /// Unit of what is kept in bytes.
 pub(super) const SECTOR: usize = 512;
-/// How many sectors are kept at most: 96 MiB. A full log of 2 GiB can change more, but hardly ever does: the same
-/// blocks are changed again and again.
-const MAX_SECTORS: usize = 96 << 11;
+/// How many sectors are kept at most: 224 MiB, as in 450,000 new inodes. A full log of 2 GiB can change more, but seldom
+/// does: the same blocks are changed again and again.
+const MAX_SECTORS: usize = 224 << 11;
 /// Sectors are kept in pages of so many, so that growing copies nothing.
 const PAGE_SECTORS: usize = 128;
 /// The longest buffer in bytes: the largest block.

@@ -39,7 +39,7 @@ const TRANSACTION_HEADER: usize = 16;
 /// The most regions of an item: a bit of the map of a buffer of 64 KiB each, every other one, and the format.
 const MAX_REGIONS: u16 = 257;
 /// Bytes of all transactions that are under way. The kernel starts to write at 32 MiB and stops at twice that.
-const MAX_BYTES: usize = 128 << 20;
+const MAX_BYTES: usize = 96 << 20;
 /// Transactions that are under way. The kernel writes them nearly one after the other.
 const MAX_TRANSACTIONS: usize = 1 << 12;
 /// Regions of all transactions that are under way; each takes 8 bytes.
