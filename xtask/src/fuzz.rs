@@ -26,6 +26,7 @@ const TARGETS: &[&str] = &[
     "lvm2",
     "probe",
     "ext",
+    "filesystem",
     "ext_journal",
     "guest",
     "wire_call",

@@ -162,8 +162,8 @@ pub enum FileType {
 pub struct Timestamp {
     /// Seconds; negative before 1970.
     pub seconds: i64,
-    /// Nanoseconds after `seconds`. A damaged ext4 inode can have 1,000,000,000 or more, up to 2^30 - 1: the `stat` of Linux
-    /// 6.1 shows them unchanged, and so does this.
+    /// Nanoseconds after `seconds`. A damaged inode can have 1,000,000,000 or more, up to 2^30 - 1 in ext4 and all 32 bits in
+    /// EROFS: the `stat` of Linux 6.1 shows them unchanged, and so does this.
     pub nanoseconds: u32,
 }
 

@@ -13,9 +13,9 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Bytes read at once.
 const PIECE: usize = 16384;
 
-/// An ext2/3/4 filesystem: a walk ends, names are names, a file's data has the size that the inode says, and a name
+/// A filesystem of any kind: a walk ends, names are names, a file's data has the size that the inode says, and a name
 /// that a directory lists can be looked up.
-pub(crate) fn ext(data: &[u8]) {
+pub(crate) fn filesystem(data: &[u8]) {
     let Ok(filesystem) = fs::open(Arc::new(MemSource::new(data))) else { return };
     let _ = filesystem.stat_fs();
     walk(&*filesystem);
@@ -35,8 +35,9 @@ pub(crate) fn walk(filesystem: &dyn Filesystem) -> Vec<InodeId> {
 fn look(filesystem: &dyn Filesystem, inode: InodeId, queue: &mut Vec<InodeId>) {
     let Ok(metadata) = filesystem.metadata(inode) else { return };
     assert_eq!(metadata.subvolume, inode.subvolume, "an inode is in the subvolume that it is asked for in");
-    // The field on disk has 30 bits, and the kernel shows them as they are.
-    assert!(metadata.permissions <= 0o7777 && metadata.modified.nanoseconds < 1 << 30);
+    assert!(metadata.permissions <= 0o7777);
+    // The field of ext has 30 bits, that of EROFS 32, and the kernel shows them as they are.
+    assert!(metadata.modified.nanoseconds < 1 << 30 || filesystem.kind() == "erofs");
     let _ = filesystem.xattrs(inode);
     match metadata.file_type {
         FileType::Directory => {

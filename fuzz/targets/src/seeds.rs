@@ -1,7 +1,7 @@
 //! What mutation starts from: valid inputs for each target, taken from the guests in `tests/data` or made by mke2fs.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::{env, fs, process};
 
@@ -23,6 +23,19 @@ const EXT: &[&[&str]] = &[
     &["-t", "ext2", "-b", "1024"],
     &["-t", "ext4", "-b", "1024", "-O", "^has_journal,inline_data,metadata_csum"],
     &["-t", "ext4", "-b", "1024", "-O", "^has_journal,^metadata_csum,^64bit,^extent"],
+];
+
+/// How the small read-only filesystems are made, with `$1` for the tree and `$2` for the image.
+const PACKED: &[&str] = &[
+    r#"mksquashfs "$1" "$2" -b 4096"#,
+    r#"mksquashfs "$1" "$2" -b 4096 -noI -noId -noX -comp lzo"#,
+    r#"mksquashfs "$1" "$2" -comp lz4 -noI -noId -noX -noF"#,
+    r#"mksquashfs "$1" "$2" -comp xz -Xbcj x86"#,
+    r#"mksquashfs "$1" "$2" -comp zstd -noI"#,
+    r#"mkfs.erofs "$2" "$1""#,
+    r#"mkfs.erofs -zlz4 -C16384 -Eztailpacking "$2" "$1""#,
+    r#"mkfs.erofs -zlz4 -Elegacy-compress "$2" "$1""#,
+    r#"mkfs.erofs --chunksize=4096 "$2" "$1""#,
 ];
 
 fn head(source: &dyn ReadAt) -> Result<Vec<u8>> {
@@ -64,6 +77,11 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
                 seeds.push(small_ext(options)?);
             }
         }
+        "filesystem" => {
+            for command in PACKED {
+                seeds.push(packed(command)?);
+            }
+        }
         "ext_journal" => seeds = journal::seeds()?,
         "guest" => {
             let path = data.join("../../libguestfs-core/src/inspect/tests/guests.txt");
@@ -102,13 +120,35 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
 
 /// A filesystem of 256 KiB with a few files, directories and links.
 fn small_ext(options: &[&str]) -> Result<Vec<u8>> {
+    let out = |tree: &Path, image: &Path| {
+        Command::new("mke2fs")
+            .args(["-q", "-F", "-d"])
+            .arg(tree)
+            .args(options)
+            .arg(image)
+            .arg("256k")
+            .output()
+    };
+    with_tree(|tree, image| out(tree, image).context("cannot run mke2fs: is e2fsprogs installed?"))
+}
+
+/// What `command` makes of the same.
+fn packed(command: &str) -> Result<Vec<u8>> {
+    let out = |tree: &Path, image: &Path| {
+        Command::new("sh").args(["-ec", command, "sh"]).arg(tree).arg(image).output()
+    };
+    with_tree(|tree, image| out(tree, image).context("cannot run sh"))
+}
+
+/// The image that `make` makes of a small tree.
+fn with_tree(make: impl FnOnce(&Path, &Path) -> Result<Output>) -> Result<Vec<u8>> {
     let scratch = env::temp_dir().join(format!("fuzz-seed-{}", process::id()));
-    let result = make_ext(&scratch, options);
+    let result = image_of_tree(&scratch, make);
     fs::remove_dir_all(&scratch)?;
     result
 }
 
-fn make_ext(scratch: &Path, options: &[&str]) -> Result<Vec<u8>> {
+fn image_of_tree(scratch: &Path, make: impl FnOnce(&Path, &Path) -> Result<Output>) -> Result<Vec<u8>> {
     let tree = scratch.join("tree");
     fs::create_dir_all(tree.join("directory/deeper"))?;
     fs::write(tree.join("small"), "a few bytes")?;
@@ -116,14 +156,7 @@ fn make_ext(scratch: &Path, options: &[&str]) -> Result<Vec<u8>> {
     std::os::unix::fs::symlink("small", tree.join("link"))?;
     std::os::unix::fs::symlink("x".repeat(100), tree.join("long-link"))?;
     let image = scratch.join("image");
-    let out = Command::new("mke2fs")
-        .args(["-q", "-F", "-d"])
-        .arg(&tree)
-        .args(options)
-        .arg(&image)
-        .arg("256k")
-        .output()
-        .context("cannot run mke2fs: is e2fsprogs installed?")?;
-    ensure!(out.status.success(), "mke2fs: {}", String::from_utf8_lossy(&out.stderr));
+    let out = make(&tree, &image)?;
+    ensure!(out.status.success(), "no image: {}", String::from_utf8_lossy(&out.stderr));
     Ok(fs::read(&image)?)
 }

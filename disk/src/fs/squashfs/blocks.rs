@@ -17,11 +17,11 @@ const HEADER: usize = 2;
 /// Bit of its header: stored as it is.
 const STORED: u16 = 1 << 15;
 
-/// How many bytes of metadata are kept: some 60,000 inodes or names.
-const METADATA_CACHE: usize = 4 << 20;
-/// How many bytes of fragment blocks are kept: 64 of the usual size, 8 of the largest. A walk in the order of names reads
+/// How many bytes of metadata are kept: some 30,000 inodes or names.
+const METADATA_CACHE: usize = 2 << 20;
+/// How many bytes of fragment blocks are kept: 32 of the usual size, 4 of the largest. A walk in the order of names reads
 /// each of them once, in a run.
-const FRAGMENT_CACHE: usize = 8 << 20;
+const FRAGMENT_CACHE: usize = 4 << 20;
 /// What an entry of a cache takes besides its content.
 const OVERHEAD: usize = 128;
 /// Most decoders kept for later: as many as work at once.
