@@ -1,7 +1,7 @@
 //! Debian's kernel as the oracle where the kernel here does not know a filesystem: what it showed in guestfish's
 //! appliance was recorded (`scripts/appliance_view.sh`), and is compared here.
 //!
-//! The filesystem's ID is left out: it is the device's number.
+//! What probing says of an image is compared with blkid. The filesystem's ID is left out: it is the device's number.
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in tests only")]
 
@@ -12,6 +12,9 @@ use std::sync::Arc;
 use disk::{ReadAt, fs};
 
 use crate::listing;
+
+#[path = "blkid.rs"]
+mod blkid;
 
 /// What a listing has where the kernel refuses to mount.
 const NO_MOUNT: &str = "no mount\n";
@@ -46,6 +49,9 @@ impl ReadAt for Large {
 pub(crate) fn compare_but(name: &str, image: &Path, listings: &Path, same: impl Fn(String) -> String) {
     let recorded = std::fs::read_to_string(listings.join(format!("{name}.listing"))).unwrap();
     let file: Arc<dyn ReadAt> = listing::Image::open(image).unwrap();
+    let probed = disk::probe::probe(&file).unwrap();
+    let probed = probed.as_ref().map(blkid::tags).unwrap_or_default();
+    assert_eq!(blkid::differences(name, &probed, &blkid::blkid(image)), Vec::<String>::new());
     let source: Arc<dyn ReadAt> = if name.ends_with(LARGE) { Arc::new(Large(file)) } else { file };
     let shown = fs::open(source).and_then(|fs| listing::of_filesystem(&*fs));
     let shown = match (shown, recorded == NO_MOUNT) {
