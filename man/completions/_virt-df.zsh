@@ -15,7 +15,6 @@ _virt-df() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
-'-P+[How many guests are examined at a time, at most]:NR_THREADS:_default' \
 '*-a+[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '*--add=[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '*--blocksize=[Sector size of the disks added after this option]::512|4096:_default' \
@@ -24,6 +23,7 @@ _virt-df() {
 '*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--format=[Image format of the disks added after this option]::FMT:_default' \
+'-P+[How many guests are examined at a time, at most]:NR_THREADS:_default' \
 '--csv[Print comma-separated values]' \
 '--help[Show this help]' \
 '-h[Show sizes with a unit, as in 1.5G]' \

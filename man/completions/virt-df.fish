@@ -1,9 +1,9 @@
-complete -c virt-df -s P -d 'How many guests are examined at a time, at most' -r
 complete -c virt-df -s a -l add -d 'Add a disk image or block device of the guest' -r
 complete -c virt-df -l blocksize -d 'Sector size of the disks added after this option' -r
 complete -c virt-df -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
 complete -c virt-df -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
 complete -c virt-df -l format -d 'Image format of the disks added after this option' -r
+complete -c virt-df -s P -d 'How many guests are examined at a time, at most' -r
 complete -c virt-df -l csv -d 'Print comma-separated values'
 complete -c virt-df -l help -d 'Show this help'
 complete -c virt-df -s h -l human-readable -d 'Show sizes with a unit, as in 1.5G'
