@@ -31,6 +31,8 @@ pub(super) mod flag {
 const PIECE_LOG: u32 = 7;
 /// Where the map begins.
 const MAP: usize = 20;
+/// The most words of 32 bits in it: one for each 4 KiB of the largest buffer, and one more.
+const MAX_WORDS: usize = 17;
 /// Where an inode has the next one of the list of unlinked ones.
 const NEXT_UNLINKED: usize = 96;
 /// What an inode starts with.
@@ -55,6 +57,9 @@ impl<'a> Format<'a> {
     pub(super) fn parse(item: &Item<'a>) -> Result<Self> {
         let format = item.format()?;
         let words = index(format.le32(16)?);
+        if words > MAX_WORDS {
+            return Err(Error::corrupt(format!("a log item with a map of {words} words")));
+        }
         Ok(Format {
             flags: format.le16(4)?,
             len: format.le16(6)?.into(),

@@ -18,13 +18,15 @@ const EXTENT: usize = 16;
 const EXTENT_32: usize = 12;
 /// The most intents that are open at once. The kernel keeps them few, since each pins the log.
 const MAX_OPEN: usize = 1 << 16;
-/// The most bytes that one may have: that of extents to free can be long.
-const MAX_FORMAT: usize = 64 << 10;
+/// The most bytes that they have together.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Intents that are not done.
 #[derive(Debug, Default)]
 pub(in crate::fs::xfs) struct Intents {
     open: HashMap<(u16, u64), Vec<u8>>,
+    /// Bytes of them.
+    bytes: usize,
 }
 
 impl Intents {
@@ -34,10 +36,12 @@ impl Intents {
         let number = format.le64(NUMBER)?;
         // The item that says "done" has the next number.
         if kind & 1 == kind::FREE_DONE & 1 {
-            self.open.remove(&(kind.saturating_sub(1), number));
+            let done = self.open.remove(&(kind.saturating_sub(1), number));
+            self.bytes = self.bytes.saturating_sub(done.map_or(0, |format| format.len()));
             return Ok(());
         }
-        if self.open.len() >= MAX_OPEN || format.len() > MAX_FORMAT {
+        self.bytes = self.bytes.saturating_add(format.len());
+        if self.open.len() >= MAX_OPEN || self.bytes > MAX_BYTES {
             return Err(Error::unsupported(format!(
                 "dirty log: more than {MAX_OPEN} intents that are not done"
             )));

@@ -42,8 +42,8 @@ const MAX_REGIONS: u16 = 257;
 const MAX_BYTES: usize = 96 << 20;
 /// Transactions that are under way. The kernel writes them nearly one after the other.
 const MAX_TRANSACTIONS: usize = 1 << 12;
-/// Regions of all transactions that are under way; each takes 8 bytes.
-const MAX_PIECES: usize = 1 << 22;
+/// Regions of all transactions that are under way; each takes 8 bytes, and may be an item.
+const MAX_PIECES: usize = 1 << 20;
 
 /// A transaction with its items in the order of the log.
 #[derive(Debug, Default)]
