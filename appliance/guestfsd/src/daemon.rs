@@ -165,6 +165,7 @@ impl Daemon for Guestfsd {
         btrfs_subvolume_list(fs: &MountableOrPath) -> Vec<BtrfsSubvolume>;
         btrfs_subvolume_get_default(fs: &MountableOrPath) -> i64;
         btrfs_filesystem_show(device: &Device) -> Vec<BString>;
+        xfs_info(pathordevice: &DevOrPath) -> Xfsinfo;
 
         statns(path: &Pathname) -> Statns;
         lstatns(path: &Pathname) -> Statns;

@@ -64,8 +64,9 @@ impl Failure {
                 let errno = Failure::disk_errno(&error);
                 let why = chain(&error);
                 let place = place.to_string();
-                // Some places are devices.
-                let place = if device == place { place } else { format!("{place}: {device}") };
+                // Some places are devices, and some devices are not known.
+                let place =
+                    if device.is_empty() || device == place { place } else { format!("{place}: {device}") };
                 if error.kind() == ErrorKind::Unsupported {
                     Error::needs_appliance(format_args!("{place}: {why}"))
                 } else {
@@ -119,4 +120,21 @@ pub(crate) fn strerror(errno: Errno) -> String {
 /// An error of a call without an errno: the original's `reply_with_error`.
 pub(crate) fn refused(text: impl Into<String>) -> Error {
     Error::new(libguestfs_core::ErrorKind::Daemon, None, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_once_if_it_is_known() {
+        for (device, place, expected) in [
+            ("/dev/sda1", "open: /file", "open: /file: /dev/sda1: damaged"),
+            ("/dev/sda1", "/dev/sda1", "/dev/sda1: damaged"),
+            ("", "/file", "/file: damaged"),
+        ] {
+            let failure = Failure::Disk { device: device.into(), error: disk::Error::corrupt("damaged") };
+            assert_eq!(failure.at(place).message(), expected);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use libguestfs_macros::guestfs_api;
 
 use super::{
     BtrfsSubvolume, Hashtable, Host, InternalMountable, LvmLv, LvmPv, LvmVg, Partition, Statns, Statvfs,
-    Xattr,
+    Xattr, Xfsinfo,
 };
 use crate::Result;
 
@@ -365,6 +365,10 @@ pub trait Daemon: Host {
     /// The devices of the btrfs filesystem on `device`.
     #[call(465, group = "btrfs")]
     fn btrfs_filesystem_show(&mut self, device: &Device) -> Result<Vec<BString>>;
+
+    /// How the XFS filesystem on a device, or mounted at a path, was made.
+    #[call(337, group = "xfs")]
+    fn xfs_info(&mut self, pathordevice: &DevOrPath) -> Result<Xfsinfo>;
 
     /// Size and free space of the filesystem that holds `path`.
     #[call(54)]

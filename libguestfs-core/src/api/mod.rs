@@ -23,6 +23,11 @@ pub(crate) use trace::Trace;
 pub type Pathname = BStr;
 /// A block device of the daemon, as `/dev/sda1`.
 pub type Device = BStr;
+/// `im_type` of an [`InternalMountable`] that is a device (`MOUNTABLE_DEVICE` of the original's protocol).
+pub const MOUNTABLE_DEVICE: i32 = 1;
+/// `im_type` of one that is a subvolume of btrfs (`MOUNTABLE_BTRFSVOL`).
+pub const MOUNTABLE_BTRFSVOL: i32 = 2;
+
 /// Something that can be mounted: a device, or `btrfsvol:DEVICE/SUBVOLUME`.
 pub type Mountable = BStr;
 /// A device if it begins with `/dev/`, else a path.

@@ -206,6 +206,34 @@ structures! {
         btrfssubvolume_top_level_id: u64,
         btrfssubvolume_path: BString,
     }
+    /// What xfs_info(8) shows. Sizes in bytes, counts and stripes in blocks.
+    struct Xfsinfo = "xfsinfo" {
+        xfs_mntpoint: BString,
+        xfs_inodesize: u32,
+        xfs_agcount: u32,
+        xfs_agsize: u32,
+        xfs_sectsize: u32,
+        xfs_attr: u32,
+        xfs_blocksize: u32,
+        xfs_datablocks: u64,
+        xfs_imaxpct: u32,
+        xfs_sunit: u32,
+        xfs_swidth: u32,
+        xfs_dirversion: u32,
+        xfs_dirblocksize: u32,
+        xfs_cimode: u32,
+        xfs_logname: BString,
+        xfs_logblocksize: u32,
+        xfs_logblocks: u32,
+        xfs_logversion: u32,
+        xfs_logsectsize: u32,
+        xfs_logsunit: u32,
+        xfs_lazycount: u32,
+        xfs_rtname: BString,
+        xfs_rtextsize: u32,
+        xfs_rtblocks: u64,
+        xfs_rtextents: u64,
+    }
     /// Version of the library.
     struct Version = "version" {
         major: i64,

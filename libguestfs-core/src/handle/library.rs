@@ -3,7 +3,7 @@
 
 use bstr::{BString, ByteSlice};
 
-use crate::api::{Dirent, Stat, Statns, Xattr};
+use crate::api::{Dirent, MOUNTABLE_BTRFSVOL, Stat, Statns, Xattr};
 use crate::wire::xdr::Reader;
 use crate::{Error, Guestfs, Result, inspect};
 
@@ -154,6 +154,18 @@ impl Guestfs {
     /// As [`internal_parse_mountable`](Guestfs::internal_parse_mountable).
     pub fn mountable_device(&self, mountable: impl AsRef<[u8]>) -> Result<BString> {
         Ok(self.internal_parse_mountable(mountable)?.im_device)
+    }
+
+    /// The path of the subvolume that a mountable names.
+    ///
+    /// # Errors
+    /// `EINVAL` if it names none, and as [`internal_parse_mountable`](Guestfs::internal_parse_mountable).
+    pub fn mountable_subvolume(&self, mountable: impl AsRef<[u8]>) -> Result<BString> {
+        let parsed = self.internal_parse_mountable(mountable)?;
+        if parsed.im_type != MOUNTABLE_BTRFSVOL {
+            return Err(Error::usage("not a btrfs subvolume identifier"));
+        }
+        Ok(parsed.im_volume)
     }
 
     /// The name that users know a device by: `/dev/sda1` for `/dev/vda1`, `/dev/VG/LV` for `/dev/mapper/VG-LV`.

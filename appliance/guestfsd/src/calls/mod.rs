@@ -32,6 +32,7 @@ mod system;
 mod tar;
 mod walk;
 mod xattrs;
+mod xfs;
 
 pub(crate) use lvm::DEVICE_MAPPER_MAJOR;
 

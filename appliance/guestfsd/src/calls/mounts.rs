@@ -2,7 +2,7 @@
 
 use bstr::{BStr, BString};
 use libguestfs_core::Result;
-use libguestfs_core::api::{Hashtable, InternalMountable, UmountOpts};
+use libguestfs_core::api::{Hashtable, InternalMountable, MOUNTABLE_BTRFSVOL, MOUNTABLE_DEVICE, UmountOpts};
 
 use crate::Guestfsd;
 use crate::engine::{MountRequest, Mountable};
@@ -80,13 +80,14 @@ impl Guestfsd {
     }
 
     pub(crate) fn internal_parse_mountable(&mut self, mountable: &BStr) -> Result<InternalMountable> {
-        // MOUNTABLE_DEVICE, MOUNTABLE_BTRFSVOL, MOUNTABLE_PATH of the original's guestfs_protocol.x.
         Ok(match self.mountable(mountable)? {
-            Mountable::Device(device) => {
-                InternalMountable { im_type: 1, im_device: device, im_volume: BString::default() }
-            }
+            Mountable::Device(device) => InternalMountable {
+                im_type: MOUNTABLE_DEVICE,
+                im_device: device,
+                im_volume: BString::default(),
+            },
             Mountable::BtrfsVolume { device, volume } => {
-                InternalMountable { im_type: 2, im_device: device, im_volume: volume }
+                InternalMountable { im_type: MOUNTABLE_BTRFSVOL, im_device: device, im_volume: volume }
             }
         })
     }

@@ -13,7 +13,7 @@ const NOT_HERE: i32 = 1;
 const UNKNOWN_GROUP: i32 = 2;
 
 /// Optional groups of which the calls that read are here. Those that write need an appliance, as everywhere.
-const HERE: [&str; 3] = ["btrfs", "linuxxattrs", "lvm2"];
+const HERE: [&str; 4] = ["btrfs", "linuxxattrs", "lvm2", "xfs"];
 
 /// All optional groups of libguestfs 1.61.1.
 const GROUPS: &[&str] = &[

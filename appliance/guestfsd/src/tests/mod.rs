@@ -27,6 +27,7 @@ mod mounts;
 mod names;
 mod tar;
 mod wire;
+mod xfs;
 
 /// An image file.
 #[derive(Debug)]

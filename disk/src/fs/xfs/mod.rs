@@ -4,7 +4,7 @@
 //! Xfs ── superblock ── log ── blocks (checked, cached) ── inode ─┬─ extents ── file, link
 //!         features             checksum                          ├─ dir ── tree
 //!                                                                └─ attr ── tree
-//!         ag ── stats
+//!         ag ── stats                              geometry: what xfs_info shows
 //! ```
 //!
 //! All checksums that the filesystem keeps are verified, and that a block belongs where it was found; what is wrong is
@@ -20,6 +20,7 @@ mod extents;
 mod features;
 mod file;
 mod finish;
+mod geometry;
 mod inode;
 mod link;
 mod log;
@@ -36,6 +37,7 @@ use bstr::BString;
 
 use self::blocks::Blocks;
 use self::file::File;
+pub use self::geometry::{Geometry, geometry};
 use self::log::Intents;
 use self::superblock::Superblock;
 use super::{DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Xattr};

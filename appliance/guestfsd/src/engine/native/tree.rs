@@ -184,7 +184,12 @@ impl Tree for NativeTree {
     fn stat_fs(&self, path: &BStr) -> Result<FsStatus> {
         let node = Walk::resolve(self, path, Last::Follow)?.node();
         let mount = self.mount(node)?;
-        Ok(FsStatus { stats: mount.on(mount.fs.stat_fs_at(node.inode))?, flags: READ_ONLY_FLAGS })
+        let mut stats = mount.on(mount.fs.stat_fs_at(node.inode))?;
+        if stats.id == 0 {
+            // Filesystems without an identifier of their own show the number of their device.
+            stats.id = encoded(mount.device_number);
+        }
+        Ok(FsStatus { stats, flags: READ_ONLY_FLAGS })
     }
 
     fn subvolumes(&self, path: &BStr) -> Result<Subvolumes> {
@@ -196,6 +201,12 @@ impl Tree for NativeTree {
     fn canonical(&self, path: &BStr) -> Result<BString> {
         Ok(Walk::resolve(self, path, Last::Follow)?.into_path())
     }
+}
+
+/// A device number as the kernel puts it into a file system identifier (`huge_encode_dev`).
+fn encoded(device: DeviceNumber) -> u64 {
+    let (major, minor) = (u64::from(device.major), u64::from(device.minor));
+    (minor & 0xff) | major << 8 | (minor & !0xff) << 12
 }
 
 /// The subvolumes of a filesystem, looked at from `inode`.
