@@ -137,7 +137,7 @@ impl Bench {
         ];
         self.table("disk usage of a Debian 12, qcow2 with zlib", rows, usize::MAX)?;
         let guests = ["-a", qcow2.as_str()].repeat(100);
-        let hundred = [&[df.as_str()], &guests[..]].concat();
+        let hundred = [&[df.as_str(), "--separate"], &guests[..]].concat();
         self.table("disk usage of a hundred guests", vec![row("virt-df", &hundred)], 3)
     }
 
