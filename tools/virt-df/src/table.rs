@@ -77,8 +77,12 @@ impl Format {
     }
 }
 
-/// How much is used, in percent. The original computes with double precision and keeps a single one.
+/// How much is used, in percent: nothing, where nothing is counted. The original computes with double precision and keeps a
+/// single one.
 fn percent(free: i64, total: i64) -> f32 {
+    if total == 0 {
+        return 0.0;
+    }
     #[expect(clippy::cast_precision_loss, reason = "as the original")]
     let (free, total) = (free as f64, total as f64);
     #[expect(clippy::cast_possible_truncation, reason = "as the original")]
@@ -169,6 +173,8 @@ mod tests {
             (2000, 2001, "-0%", "-0.1"),
             (2000, 1753, "13%", "12.4"),
             (2000, 0, "100%", "100.0"),
+            (0, 0, "0%", "0.0"),
+            (-1, -4, "-300%", "-300.0"),
             (1_000_000_000, 1, "100%", "100.0"),
         ] {
             let last = |line: String| line.trim_end().rsplit([' ', ',']).next().unwrap().to_owned();
