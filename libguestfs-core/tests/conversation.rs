@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use bstr::{BStr, BString, ByteSlice};
-use libguestfs_core::api::{self, CALLS, CallInfo, Daemon, Host, IsFileOpts, call_named};
+use libguestfs_core::api::{
+    self, CallInfo, Host, IsFileOpts, Machine, Reading, Storage, Volumes, Writing, call_named,
+};
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
 use libguestfs_core::wire::xdr::{Encode, Reader};
@@ -31,7 +33,12 @@ impl Host for Double {
     }
 }
 
-impl Daemon for Double {
+impl Writing for Double {}
+impl Storage for Double {}
+impl Volumes for Double {}
+impl Machine for Double {}
+
+impl Reading for Double {
     fn ping_daemon(&mut self) -> Result<()> {
         Ok(())
     }
@@ -421,7 +428,7 @@ fn calls_that_break_the_protocol_are_refused_or_end_the_daemon() {
 fn a_daemon_survives_any_bytes_that_look_like_calls() {
     // Every call of the definition with arguments of the wrong shape: an error reply, and the conversation goes on.
     with_daemon(|client, told| {
-        for call in &CALLS {
+        for call in api::calls() {
             if call.takes_file() || call.name == "debug" {
                 continue;
             }

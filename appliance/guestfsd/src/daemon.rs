@@ -82,7 +82,15 @@ macro_rules! answer {
     };
 }
 
-impl Daemon for Guestfsd {
+impl Writing for Guestfsd {}
+
+impl Storage for Guestfsd {}
+
+impl Volumes for Guestfsd {}
+
+impl Machine for Guestfsd {}
+
+impl Reading for Guestfsd {
     answer! {
         ping_daemon() -> ();
         sync() -> ();

@@ -5,7 +5,8 @@
 //!                                                        │
 //!                    calls/: one file per group of calls, written once
 //!                                                        │
-//!                    engine/: devices, mounts, one tree ──┴── native/: the disk crate's readers
+//!                    engine/: devices, mounts, one tree ──┬── native/: the disk crate's readers
+//!                    program: mkfs, lvm, …                └── kernel/: an appliance's devices and mounts
 //! ```
 //!
 //! A call never sees where bytes come from, and the engine never sees a call.
@@ -17,6 +18,7 @@ mod embedded;
 pub mod engine;
 mod error;
 mod log;
+mod program;
 #[cfg(test)]
 mod tests;
 

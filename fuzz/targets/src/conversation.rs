@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
-use libguestfs_core::api::{CALLS, CallInfo, Daemon, Host, call_named};
+use libguestfs_core::api::{CallInfo, Host, Machine, Reading, Storage, Volumes, Writing, call_named, calls};
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
 use libguestfs_core::wire::xdr::Encode;
@@ -94,7 +94,7 @@ pub(crate) fn client(data: &[u8]) {
 }
 
 fn info(name: &str) -> &'static CallInfo {
-    call_named(name).unwrap_or(&CALLS[0])
+    call_named(name).or_else(|| calls().next()).expect("there are calls")
 }
 
 /// Makes one call, which the daemon answers with `answer`; how many bytes came of it.
@@ -137,7 +137,12 @@ const DOWNLOAD: usize = 3 * CHUNK_MAX + 5;
 
 impl Host for Small {}
 
-impl Daemon for Small {
+impl Writing for Small {}
+impl Storage for Small {}
+impl Volumes for Small {}
+impl Machine for Small {}
+
+impl Reading for Small {
     fn list_devices(&mut self) -> Result<Vec<BString>> {
         Ok(vec!["/dev/sda".into()])
     }

@@ -24,17 +24,17 @@ pub(crate) fn api(definition: &ItemTrait, api: &Api) -> Result<TokenStream> {
 
         #(#options)*
 
-        /// Every call of the definition, in its order.
-        pub static CALLS: [crate::api::CallInfo; #count] = [#(#infos),*];
+        /// Every call of this definition, in its order.
+        pub(crate) static CALLS: [crate::api::CallInfo; #count] = [#(#infos),*];
 
-        /// Decodes the call that `call` holds, checks its arguments, has `daemon` make it and sends the reply.
-        ///
-        /// # Errors
-        /// What is to be sent as an error reply. A reply that was sent, and a transfer that was cancelled, are successes.
-        pub fn dispatch<D: #name + ?Sized>(daemon: &mut D, call: &mut crate::server::Call<'_>) -> Result<()> {
-            match call.procedure() {
+        /// Makes the call that `call` holds if it is one of this definition; `None` if not. See [`crate::api::dispatch`].
+        pub(crate) fn dispatch<D: #name + ?Sized>(
+            daemon: &mut D,
+            call: &mut crate::server::Call<'_>,
+        ) -> Option<Result<()>> {
+            match CALLS.iter().position(|info| info.procedure == call.procedure()) {
                 #(#arms)*
-                other => Err(crate::server::unknown_procedure(other)),
+                _ => None,
             }
         }
 
@@ -205,7 +205,7 @@ fn result_info(ty: &Type) -> Result<TokenStream> {
 }
 
 fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
-    let (number, name) = (&call.attribute.number, &call.name);
+    let name = &call.name;
     let positional = call.parameters.iter().filter_map(|Parameter { name, kind }| match kind {
         Kind::Text(_) => Some(quote!(let #name: &bstr::BStr = arguments.value()?;)),
         Kind::List(_) => Some(quote!(let #name: Vec<bstr::BString> = arguments.value()?;)),
@@ -263,15 +263,18 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
         }
     };
     quote! {
-        #number => {
-            let info = &CALLS[#index];
-            daemon.check_available(info)?;
-            let mut arguments = call.arguments(info)?;
-            #(#positional)*
-            #opts
-            arguments.finish()?;
-            #(#checks)*
-            #make
+        Some(#index) => {
+            let mut answer = || -> Result<()> {
+                let info = &CALLS[#index];
+                daemon.check_available(info)?;
+                let mut arguments = call.arguments(info)?;
+                #(#positional)*
+                #opts
+                arguments.finish()?;
+                #(#checks)*
+                #make
+            };
+            Some(answer())
         }
     }
 }

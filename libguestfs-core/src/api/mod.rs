@@ -1,23 +1,33 @@
 //! The API: every call that a daemon answers, defined once.
 //!
-//! [`Daemon`] is the definition. From it the macro `guestfs_api` derives the server's trait and [`dispatch`], the list
-//! [`CALLS`], the structures of optional arguments, and the methods of the same names on [`Guestfs`](crate::Guestfs).
-//! Adding a call means one declaration in `daemon.rs` and one server function. Names, numbers, kinds and layouts are
-//! libguestfs's own; a test holds them against its list.
+//! Traits, one per group of calls, are the definition; [`Daemon`] is all of them. One declaration a call: what it does, its
+//! procedure number, its parameters with their kinds, its result. From it the macro `guestfs_api` derives the server's
+//! trait and [`dispatch`], the list [`calls`], the structures of optional arguments, and the methods of the same names on
+//! [`Guestfs`](crate::Guestfs). Adding a call means one declaration and one server function. Names, numbers, kinds and
+//! layouts are libguestfs's own; a test holds them against its list.
 
-mod daemon;
+mod machine;
+mod reading;
+mod storage;
 mod structs;
 mod trace;
+mod volumes;
+mod writing;
 
 use bstr::{BStr, BString};
 use nix::errno::Errno;
 
+use crate::server::{self, Call};
 use crate::{Error, Result};
 
 pub use crate::wire::xdr::{Char, Hashtable, Uuid};
-pub use daemon::*;
+pub use machine::*;
+pub use reading::*;
+pub use storage::*;
 pub use structs::*;
 pub(crate) use trace::Trace;
+pub use volumes::*;
+pub use writing::*;
 
 /// A path in the guest: begins with `/`.
 pub type Pathname = BStr;
@@ -137,14 +147,42 @@ impl CallInfo {
 /// Highest procedure number of libguestfs 1.61.1. A higher one is not a call of the protocol.
 pub const HIGHEST_PROCEDURE: u32 = 522;
 
+/// All calls that a daemon answers. One that a daemon does not implement is answered with "needs an appliance".
+pub trait Daemon: Reading + Writing + Storage + Volumes + Machine {}
+
+impl<D: Reading + Writing + Storage + Volumes + Machine + ?Sized> Daemon for D {}
+
+/// Every call of the definition.
+pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
+    reading::CALLS
+        .iter()
+        .chain(&writing::CALLS)
+        .chain(&storage::CALLS)
+        .chain(&volumes::CALLS)
+        .chain(&machine::CALLS)
+}
+
+/// Decodes the call that `call` holds, checks its arguments, has `daemon` make it and sends the reply.
+///
+/// # Errors
+/// What is to be sent as an error reply. A reply that was sent, and a transfer that was cancelled, are successes.
+pub fn dispatch<D: Daemon + ?Sized>(daemon: &mut D, call: &mut Call<'_>) -> Result<()> {
+    reading::dispatch(daemon, call)
+        .or_else(|| writing::dispatch(daemon, call))
+        .or_else(|| storage::dispatch(daemon, call))
+        .or_else(|| volumes::dispatch(daemon, call))
+        .or_else(|| machine::dispatch(daemon, call))
+        .unwrap_or_else(|| Err(server::unknown_procedure(call.procedure())))
+}
+
 /// The call of that procedure number.
 pub fn call(procedure: u32) -> Option<&'static CallInfo> {
-    CALLS.iter().find(|c| c.procedure == procedure)
+    calls().find(|c| c.procedure == procedure)
 }
 
 /// The call of that name.
 pub fn call_named(name: &str) -> Option<&'static CallInfo> {
-    CALLS.iter().find(|c| c.name == name)
+    calls().find(|c| c.name == name)
 }
 
 /// What a daemon checks before it makes a call; see [`dispatch`].
@@ -211,7 +249,7 @@ mod tests {
 
     #[test]
     fn arguments_that_break_the_rules_of_their_kind_are_refused() {
-        let call = &CALLS[0];
+        let call = calls().next().unwrap();
         let ok = |kind, text: &str| check_text(call, kind, BStr::new(text)).is_ok();
         assert!(ok(Kind::Pathname, "/") && !ok(Kind::Pathname, "etc") && !ok(Kind::Pathname, ""));
         assert!(ok(Kind::Device, "/dev/sda") && !ok(Kind::Device, "/etc") && !ok(Kind::Device, "sda"));
@@ -222,8 +260,8 @@ mod tests {
 
     #[test]
     fn numbers_and_names_are_unique() {
-        for (i, a) in CALLS.iter().enumerate() {
-            for b in &CALLS[i + 1..] {
+        for (i, a) in calls().enumerate() {
+            for b in calls().skip(i + 1) {
                 assert!(a.procedure != b.procedure && a.name != b.name, "{} and {}", a.name, b.name);
             }
         }

@@ -8,6 +8,7 @@ use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
 use crate::Guestfsd;
+use crate::engine::kernel::Kernel;
 use crate::engine::{Mountable, Tree};
 use crate::error::{At, strerror};
 
@@ -54,6 +55,14 @@ impl Guestfsd {
             Mountable::Device(_) => Mountable::Device(device),
             Mountable::BtrfsVolume { volume, .. } => Mountable::BtrfsVolume { device, volume },
         })
+    }
+
+    /// The kernel and programs of the appliance that the daemon runs in.
+    ///
+    /// # Errors
+    /// That `call` needs an appliance.
+    pub(crate) fn kernel(&self, call: &str) -> Result<&Kernel> {
+        self.engine.kernel().ok_or_else(|| libguestfs_core::api::not_here(call))
     }
 
     /// What is mounted.

@@ -19,9 +19,11 @@ use disk::volume::lvm2::Volumes;
 
 use crate::error::Failure;
 
+pub mod kernel;
 pub mod mountable;
 pub mod native;
 
+use kernel::Kernel;
 pub use mountable::Mountable;
 
 /// What an engine answers.
@@ -166,6 +168,11 @@ pub trait Engine: Debug + Send {
 
     /// The tree of what is mounted.
     fn tree(&self) -> &dyn Tree;
+
+    /// The kernel and programs of an appliance, for calls that need them; the native engine has none.
+    fn kernel(&self) -> Option<&Kernel> {
+        None
+    }
 }
 
 /// What a path's last component is looked at as.

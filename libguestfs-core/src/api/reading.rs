@@ -1,7 +1,4 @@
-//! The definition of the API: the calls that a daemon answers.
-//!
-//! One declaration each: what it does, its procedure number, its parameters with their kinds, its result. How the
-//! declarations are read is described at [`libguestfs_macros::guestfs_api`].
+//! Calls that look and change nothing, with mounting and inspection among them.
 
 use bstr::BString;
 use libguestfs_macros::guestfs_api;
@@ -12,9 +9,9 @@ use super::{
 };
 use crate::Result;
 
-/// The calls that a daemon answers. A call that a daemon does not implement is answered with "needs an appliance".
+/// Calls that look and change nothing, with mounting and inspection among them.
 #[guestfs_api]
-pub trait Daemon: Host {
+pub trait Reading: Host {
     /// Does nothing, and thereby shows that the daemon answers.
     #[call(92)]
     fn ping_daemon(&mut self) -> Result<()>;

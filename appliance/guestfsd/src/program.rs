@@ -1,0 +1,205 @@
+//! Programs of the appliance: lvm, mkfs, sfdisk… run to their end, their output in bounded memory.
+//!
+//! A program gets no terminal, no input but what it is given, and the C locale. Its standard error becomes the text of
+//! the error that the call answers with.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use bstr::BString;
+use libguestfs_core::{Error, Result};
+
+use crate::error::refused;
+
+/// Most bytes that are taken of a program's output; what comes after is an error. A reply holds 4 MiB.
+const OUTPUT_MAX: u64 = 64 << 20;
+/// Most bytes of standard error that are kept.
+const ERRORS_MAX: usize = 64 << 10;
+/// Where programs are looked for.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program to run.
+#[derive(Debug)]
+pub(crate) struct Program {
+    name: String,
+    arguments: Vec<OsString>,
+    input: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: BString,
+}
+
+impl Program {
+    /// The program of that name.
+    pub(crate) fn new(name: &str) -> Self {
+        Program { name: name.to_owned(), arguments: Vec::new(), input: Vec::new() }
+    }
+
+    /// Adds an argument.
+    pub(crate) fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
+        self.arguments.push(OsString::from_vec(argument.as_ref().to_vec()));
+        self
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<T: AsRef<[u8]>>(self, arguments: impl IntoIterator<Item = T>) -> Self {
+        arguments.into_iter().fold(self, Program::arg)
+    }
+
+    /// Gives it something to read. Without this its standard input is empty.
+    pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    /// Is the program here?
+    pub(crate) fn exists(name: &str) -> bool {
+        PATH.split(':').any(|directory| std::path::Path::new(directory).join(name).exists())
+    }
+
+    /// Runs it. A status other than 0 is an error whose text is `place: standard error`.
+    ///
+    /// # Errors
+    /// That, or that it can't be run.
+    pub(crate) fn run(self, place: impl std::fmt::Display) -> Result<Vec<u8>> {
+        let name = self.name.clone();
+        let ended = self.end(&place)?;
+        if ended.status.success() {
+            return Ok(ended.stdout);
+        }
+        Err(refused(format!("{place}: {}", ended.complaint(&name))))
+    }
+
+    /// Runs it and says how it ended, whatever its status.
+    ///
+    /// # Errors
+    /// If it can't be run, or prints more than memory should hold.
+    pub(crate) fn end(self, place: impl std::fmt::Display) -> Result<Ended> {
+        let broken = |what: &str, e: &dyn std::fmt::Display| {
+            Err(refused(format!("{place}: {what} {}: {e}", self.name)))
+        };
+        let mut child = match self.start() {
+            Ok(child) => child,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(refused(format!(
+                    "{place}: the appliance has no program {}: install it on the host that builds the appliance",
+                    self.name
+                )));
+            }
+            Err(e) => return broken("starting", &e),
+        };
+        match self.converse(&mut child) {
+            Ok(ended) => Ok(ended),
+            Err(e) => {
+                // It would wait for ever for somebody to take its output.
+                let _ = child.kill();
+                let _ = child.wait();
+                broken("running", &e)
+            }
+        }
+    }
+
+    fn start(&self) -> std::io::Result<Child> {
+        Command::new(&self.name)
+            .args(&self.arguments)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LC_ALL", "C")
+            .env("HOME", "/")
+            .env("TMPDIR", "/tmp")
+            .env("LVM_SUPPRESS_FD_WARNINGS", "1")
+            .current_dir("/")
+            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+
+    /// Feeds it and takes what it prints, all at once: none of the pipes may fill up.
+    fn converse(&self, child: &mut Child) -> std::io::Result<Ended> {
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        std::thread::scope(|scope| {
+            if let Some(mut stdin) = stdin {
+                // A program may end without having read it all.
+                scope.spawn(move || stdin.write_all(&self.input));
+            }
+            let errors = scope.spawn(move || {
+                let mut kept = Vec::new();
+                if let Some(mut stderr) = stderr {
+                    let mut piece = [0; 4096];
+                    while let Ok(n @ 1..) = stderr.read(&mut piece) {
+                        let room = ERRORS_MAX.saturating_sub(kept.len()).min(n);
+                        kept.extend_from_slice(piece.get(..room).unwrap_or_default());
+                    }
+                }
+                kept
+            });
+            let mut output = Vec::new();
+            if let Some(stdout) = stdout {
+                let limit = OUTPUT_MAX.saturating_add(1);
+                let read = stdout.take(limit).read_to_end(&mut output)?;
+                if u64::try_from(read).unwrap_or(u64::MAX) >= limit {
+                    let _ = child.kill();
+                    return Err(std::io::Error::other("it prints more than can be taken"));
+                }
+            }
+            let stderr = BString::from(errors.join().unwrap_or_default());
+            let status = child.wait()?;
+            Ok(Ended { status, stdout: output, stderr })
+        })
+    }
+}
+
+impl Ended {
+    /// What the program said went wrong, or with what it ended if it said nothing.
+    pub(crate) fn complaint(&self, name: &str) -> String {
+        let text = self.stderr.trim_ascii_end();
+        if !text.is_empty() {
+            return String::from_utf8_lossy(text).into_owned();
+        }
+        match (self.status.signal(), self.status.code()) {
+            (Some(signal), _) => format!("{name} was ended by signal {signal}"),
+            (None, code) => format!("{name} ended with status {}", code.unwrap_or(-1)),
+        }
+    }
+
+    /// The error of a call that this ending is.
+    pub(crate) fn error(&self, place: impl std::fmt::Display, name: &str) -> Error {
+        refused(format!("{place}: {}", self.complaint(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_status_and_complaints_arrive() {
+        assert_eq!(Program::new("echo").arg("a b").args(["c"]).run("x").unwrap(), b"a b c\n");
+        let large = vec![b'x'; 1 << 20];
+        assert_eq!(Program::new("cat").input(large.clone()).run("x").unwrap(), large);
+        let failing = |script: &str| Program::new("sh").arg("-c").arg(script).run("/dev/sda").unwrap_err();
+        assert_eq!(failing("echo no >&2; exit 3").message(), "/dev/sda: no");
+        assert_eq!(failing("exit 3").message(), "/dev/sda: sh ended with status 3");
+        assert_eq!(failing("kill -9 $$").message(), "/dev/sda: sh was ended by signal 9");
+        assert!(Program::new("no-such-program").run("x").unwrap_err().message().contains("has no program"));
+        assert!(Program::exists("sh") && !Program::exists("no-such-program"));
+        // One that reads nothing of a long input, and one that complains at length.
+        assert_eq!(Program::new("true").input(vec![0; 1 << 20]).run("x").unwrap(), b"");
+        assert_eq!(failing("yes | head -c 1000000 >&2; exit 1").message().len(), ERRORS_MAX - 1 + 10);
+    }
+
+    #[test]
+    fn endless_output_is_cut_off() {
+        let error = Program::new("yes").end("x").unwrap_err();
+        assert!(error.message().contains("more than can be taken"), "{error}");
+    }
+}
