@@ -87,3 +87,31 @@ fn json_has_each_guest_with_what_was_found_or_why_not() -> Result<()> {
     );
     Ok(())
 }
+
+/// An array that can't be put together is told, and what else there is is shown.
+#[test]
+fn arrays_are_reported() -> Result<()> {
+    let directory = public_directory()?;
+    let member = directory.path().join("member.img");
+    let mut bytes = vec![0; 4 << 20];
+    // The superblock of a part of an array, version 1.2: magic number and version, identifier, size of the array.
+    for (at, field) in [
+        (4096, b"\xfc\x4e\x2b\xa9\x01".as_slice()),
+        (4096 + 16, b"\x10\x32\x54\x76\x98\xba\xdc\xfe\x01\x23\x45\x67\x89\xab\xcd\xef"),
+        (4096 + 144, b"\x08"),
+    ] {
+        bytes[at..at + field.len()].copy_from_slice(field);
+    }
+    std::fs::write(&member, bytes)?;
+    let arguments: [OsString; 5] =
+        ["-a".into(), data("bare-ext4.qcow2").into(), "--format=raw".into(), "-a".into(), member.into()];
+    let ended = run("virt-df", arguments)?;
+    assert_eq!(ended.status, Some(1));
+    assert_eq!(
+        ended.stderr,
+        "virt-df: bare-ext4.qcow2+: list_md_devices: needs an appliance: /dev/sdb: part of a RAID array\n\
+         hint: this version has no appliance to fall back to\n"
+    );
+    assert_eq!(names(&ended.stdout), ["bare-ext4.qcow2+"]);
+    Ok(())
+}

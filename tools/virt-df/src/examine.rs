@@ -11,6 +11,9 @@ use crate::options::Guest;
 /// What the library calls a content that it can't name.
 const UNKNOWN: &str = "unknown";
 
+/// The hint where a volume is listed but not there.
+const INACTIVE: &str = "a disk of its volume group is missing, or it is not meant to be active";
+
 /// What was found of a guest.
 #[derive(Debug, Default)]
 pub(crate) struct Examined {
@@ -54,23 +57,9 @@ fn look(handle: &Guestfs, guest: &Guest, names: bool, examined: &mut Examined) -
         if kind.is_empty() || kind == "swap" {
             continue;
         }
-        let target = mountable.as_bstr();
-        let space = if kind == UNKNOWN { unknown(handle, target) } else { space(handle, target).map(Some) };
-        let gone = space.is_err() && !handle.is_ready();
-        let device = handle.canonical_device_name(&mountable).unwrap_or_else(|_| mountable.clone());
-        let Some(space) = space.map_err(|e| about(format_args!("{}:{device}", guest.name), e)).transpose()
-        else {
-            continue;
-        };
-        examined.filesystems.push(Filesystem {
-            device,
-            kind,
-            label: if names { handle.vfs_label(target).unwrap_or_default() } else { BString::default() },
-            uuid: if names { handle.vfs_uuid(target).unwrap_or_default() } else { BString::default() },
-            space,
-        });
-        if gone {
-            // Its last words were those of this filesystem.
+        examined.filesystems.extend(filesystem(handle, guest, mountable.as_bstr(), kind, names));
+        if !handle.is_ready() {
+            // The daemon's last words were those of this filesystem.
             return Ok(());
         }
     }
@@ -79,16 +68,40 @@ fn look(handle: &Guestfs, guest: &Guest, names: bool, examined: &mut Examined) -
     Ok(handle.shutdown()?)
 }
 
+/// One entry of the library's list; `None` if it holds nothing that has a name.
+fn filesystem(
+    handle: &Guestfs,
+    guest: &Guest,
+    mountable: &BStr,
+    kind: BString,
+    names: bool,
+) -> Option<Filesystem> {
+    let space = if kind == UNKNOWN {
+        // What can't even be looked at has no name either, and does not go unsaid.
+        Err(handle.vfs_type(mountable).err()?)
+    } else {
+        space(handle, mountable)
+    };
+    let device = handle.canonical_device_name(mountable).unwrap_or_else(|_| mountable.to_owned());
+    let space = space.map_err(|error| {
+        let is_missing = kind == UNKNOWN && !needs_appliance(&error);
+        let error = about(format_args!("{}:{device}", guest.name), error);
+        if is_missing { error.hint(INACTIVE) } else { error }
+    });
+    let name = |name: libguestfs_core::Result<BString>| name.unwrap_or_default();
+    let (label, uuid) = if names {
+        (name(handle.vfs_label(mountable)), name(handle.vfs_uuid(mountable)))
+    } else {
+        Default::default()
+    };
+    Some(Filesystem { device, kind, label, uuid, space })
+}
+
 fn space(handle: &Guestfs, mountable: &BStr) -> libguestfs_core::Result<Statvfs> {
     handle.mount_ro(mountable, "/")?;
     let space = handle.statvfs("/");
     handle.umount_all()?;
     space
-}
-
-/// What holds nothing that has a name is passed over, unless the reason is that it can't be read here.
-fn unknown(handle: &Guestfs, mountable: &BStr) -> libguestfs_core::Result<Option<Statvfs>> {
-    handle.vfs_type(mountable).map(|_| None)
 }
 
 fn about(what: std::fmt::Arguments<'_>, error: libguestfs_core::Error) -> Error {
