@@ -173,6 +173,11 @@ impl<'a> Call<'a> {
         self.channel.write_message(&message)
     }
 
+    /// Where a call without a file tells how far it is.
+    pub fn meter(&mut self) -> Meter<'_> {
+        Meter { progress: ProgressClock::new(&self.header), channel: self.channel }
+    }
+
     /// Where a call writes the file that it sends.
     pub fn file_out(&mut self) -> FileOut<'_> {
         FileOut {
@@ -278,6 +283,23 @@ impl ProgressClock {
         self.due = Instant::now() + NEXT_PROGRESS;
         self.any = true;
         channel.write_progress(Progress { procedure: self.procedure, serial: self.serial, position, total })
+    }
+}
+
+/// Tells the caller how far a call is that has no file.
+#[derive(Debug)]
+pub struct Meter<'a> {
+    channel: &'a mut Channel,
+    progress: ProgressClock,
+}
+
+impl Meter<'_> {
+    /// So much of `total` is done, in any unit. May be said as often as one likes: what is sent is bounded.
+    ///
+    /// # Errors
+    /// If the caller is gone.
+    pub fn tell(&mut self, position: u64, total: u64) -> Result<()> {
+        self.progress.tell(self.channel, position, total)
     }
 }
 

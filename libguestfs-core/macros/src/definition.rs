@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Buffer,
     FileIn,
     FileOut,
+    /// Where the call says how far it is: not an argument.
+    Meter,
     /// The structure of optional arguments.
     Opts,
 }
@@ -198,6 +200,10 @@ impl Call {
         if parameters.iter().any(|p| p.kind == Kind::Opts) == attribute.optional.is_empty() {
             return Err(Error::new(name.span(), "optional(…) and a parameter `opts: &…Opts` go together"));
         }
+        let metered = parameters.iter().any(|p| matches!(p.kind, Kind::Meter));
+        if metered && !attribute.progress {
+            return Err(Error::new(name.span(), "a call with a Meter is marked `progress`"));
+        }
         Ok(Call { result: result_type(&method.sig.output)?, name, docs, attribute, parameters })
     }
 
@@ -219,6 +225,7 @@ impl Kind {
                     "Buffer" => Kind::Buffer,
                     "FileIn" if reference.mutability.is_some() => Kind::FileIn,
                     "FileOut" if reference.mutability.is_some() => Kind::FileOut,
+                    "Meter" if reference.mutability.is_some() => Kind::Meter,
                     n if TEXT.contains(&n) => Kind::Text(ident),
                     n if LISTS.contains(&n) => Kind::List(ident),
                     n if n.ends_with("Opts") => Kind::Opts,

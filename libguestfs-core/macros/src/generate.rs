@@ -81,6 +81,7 @@ fn server_method(call: &Call) -> TokenStream {
             Kind::Buffer => quote!(&crate::api::Buffer),
             Kind::FileIn => quote!(&mut crate::server::FileIn<'_>),
             Kind::FileOut => quote!(&mut crate::server::FileOut<'_>),
+            Kind::Meter => quote!(&mut crate::server::Meter<'_>),
             Kind::Opts => {
                 let opts = opts_name(call);
                 quote!(&#opts)
@@ -130,8 +131,8 @@ fn info(call: &Call) -> Result<TokenStream> {
         }
         _ => quote!(""),
     });
-    let parameters =
-        call.parameters.iter().filter(|p| p.kind != Kind::Opts).map(|Parameter { name, kind }| {
+    let parameters = call.parameters.iter().filter(|p| !matches!(p.kind, Kind::Opts | Kind::Meter)).map(
+        |Parameter { name, kind }| {
             let name = name.to_string();
             let kind = match kind {
                 Kind::Text(alias) | Kind::List(alias) => quote!(#alias),
@@ -142,10 +143,11 @@ fn info(call: &Call) -> Result<TokenStream> {
                 Kind::Buffer => quote!(BufferIn),
                 Kind::FileIn => quote!(FileIn),
                 Kind::FileOut => quote!(FileOut),
-                Kind::Opts => quote!(),
+                Kind::Opts | Kind::Meter => quote!(),
             };
             quote!(crate::api::ParameterInfo { name: #name, kind: crate::api::Kind::#kind })
-        });
+        },
+    );
     let optional = call.attribute.optional.iter().map(|o| {
         let name = o.name.to_string();
         let kind = match o.kind {
@@ -212,7 +214,7 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
         Kind::OptionalText => Some(quote!(let #name: Option<&bstr::BStr> = arguments.value()?;)),
         Kind::Bool | Kind::Int | Kind::Int64 => Some(quote!(let #name = arguments.value()?;)),
         Kind::Buffer => Some(quote!(let #name: crate::wire::xdr::Bytes<'_> = arguments.value()?;)),
-        Kind::FileIn | Kind::FileOut | Kind::Opts => None,
+        Kind::FileIn | Kind::FileOut | Kind::Meter | Kind::Opts => None,
     });
     let optional = call.attribute.optional.iter().enumerate().map(|(bit, o)| {
         let name = &o.name;
@@ -236,6 +238,7 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
         Kind::List(_) => quote!(&#name),
         Kind::Buffer => quote!(#name.0),
         Kind::FileIn | Kind::FileOut => quote!(&mut file),
+        Kind::Meter => quote!(&mut call.meter()),
         Kind::Opts => quote!(&opts),
         _ => quote!(#name),
     });
@@ -281,7 +284,9 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
 
 fn client_stub((index, call): (usize, &Call)) -> TokenStream {
     let (name, docs, result) = (&call.name, &call.docs, &call.result);
-    let parameters = call.parameters.iter().map(|Parameter { name, kind }| match kind {
+    let given = call.parameters.iter().filter(|p| p.kind != Kind::Meter);
+    let parameters = given.map(|Parameter { name, kind }| match kind {
+        Kind::Meter => quote!(),
         Kind::Text(_) => quote!(#name: impl AsRef<[u8]>),
         Kind::List(_) => quote!(#name: &[impl AsRef<[u8]>]),
         Kind::OptionalText => quote!(#name: Option<&[u8]>),
@@ -304,7 +309,7 @@ fn client_stub((index, call): (usize, &Call)) -> TokenStream {
         Kind::Bool | Kind::Int | Kind::Int64 => Some(quote!(request.number(#name);)),
         Kind::Buffer => Some(quote!(request.buffer(#name);)),
         Kind::FileIn | Kind::FileOut => Some(quote!(request.file();)),
-        Kind::Opts => None,
+        Kind::Meter | Kind::Opts => None,
     });
     let optional = call.attribute.optional.iter().map(|o| {
         let (field, text) = (&o.name, o.name.to_string());

@@ -27,6 +27,7 @@ use proc_macro::TokenStream;
 /// | `bool` `i32` `i64` | | the same |
 /// | `&Buffer` | bytes | opaque |
 /// | `&mut FileIn<'_>` `&mut FileOut<'_>` | a file to or from the daemon | chunks after the message |
+/// | `&mut Meter<'_>` | where a call without a file tells how far it is | nothing |
 /// | `&IsFileOpts` | the optional arguments | bit mask and values |
 ///
 /// From this come
