@@ -206,20 +206,21 @@ fn result_info(ty: &Type) -> Result<TokenStream> {
     Ok(quote!(crate::api::ResultKind::#variant))
 }
 
+/// Names of its own here are such as no parameter of the protocol has.
 fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
     let name = &call.name;
     let positional = call.parameters.iter().filter_map(|Parameter { name, kind }| match kind {
-        Kind::Text(_) => Some(quote!(let #name: &bstr::BStr = arguments.value()?;)),
-        Kind::List(_) => Some(quote!(let #name: Vec<bstr::BString> = arguments.value()?;)),
-        Kind::OptionalText => Some(quote!(let #name: Option<&bstr::BStr> = arguments.value()?;)),
-        Kind::Bool | Kind::Int | Kind::Int64 => Some(quote!(let #name = arguments.value()?;)),
-        Kind::Buffer => Some(quote!(let #name: crate::wire::xdr::Bytes<'_> = arguments.value()?;)),
+        Kind::Text(_) => Some(quote!(let #name: &bstr::BStr = wire_values.value()?;)),
+        Kind::List(_) => Some(quote!(let #name: Vec<bstr::BString> = wire_values.value()?;)),
+        Kind::OptionalText => Some(quote!(let #name: Option<&bstr::BStr> = wire_values.value()?;)),
+        Kind::Bool | Kind::Int | Kind::Int64 => Some(quote!(let #name = wire_values.value()?;)),
+        Kind::Buffer => Some(quote!(let #name: crate::wire::xdr::Bytes<'_> = wire_values.value()?;)),
         Kind::FileIn | Kind::FileOut | Kind::Meter | Kind::Opts => None,
     });
     let optional = call.attribute.optional.iter().enumerate().map(|(bit, o)| {
         let name = &o.name;
         let bit = u32::try_from(bit).unwrap_or(u32::MAX);
-        quote!(#name: arguments.optional(#bit)?)
+        quote!(#name: wire_values.optional(#bit)?)
     });
     let opts = if call.attribute.optional.is_empty() {
         quote!()
@@ -237,7 +238,7 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
     let values = call.parameters.iter().map(|Parameter { name, kind }| match kind {
         Kind::List(_) => quote!(&#name),
         Kind::Buffer => quote!(#name.0),
-        Kind::FileIn | Kind::FileOut => quote!(&mut file),
+        Kind::FileIn | Kind::FileOut => quote!(&mut transfer),
         Kind::Meter => quote!(&mut call.meter()),
         Kind::Opts => quote!(&opts),
         _ => quote!(#name),
@@ -245,18 +246,18 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
     let make = quote!(daemon.#name(#(#values),*));
     let make = if call.has(&Kind::FileOut) {
         quote! {
-            let mut file = call.file_out();
+            let mut transfer = call.file_out();
             let result = #make;
             if let Err(error) = &result {
                 daemon.note_failure(error);
             }
-            file.finish(result)
+            transfer.finish(result)
         }
     } else if call.has(&Kind::FileIn) {
         quote! {
-            let mut file = call.file_in();
+            let mut transfer = call.file_in();
             let result = #make?;
-            file.finish()?;
+            transfer.finish()?;
             call.reply(&result)
         }
     } else {
@@ -270,10 +271,10 @@ fn dispatch_arm((index, call): (usize, &Call)) -> TokenStream {
             let mut answer = || -> Result<()> {
                 let info = &CALLS[#index];
                 daemon.check_available(info)?;
-                let mut arguments = call.arguments(info)?;
+                let mut wire_values = call.arguments(info)?;
                 #(#positional)*
                 #opts
-                arguments.finish()?;
+                wire_values.finish()?;
                 #(#checks)*
                 #make
             };

@@ -550,20 +550,6 @@ pub trait Reading: Host {
     #[call(246)]
     fn internal_write(&mut self, path: &Pathname, content: &Buffer) -> Result<()>;
 
-    /// UUID of a LUKS container.
-    #[call(507, group = "luks")]
-    fn luks_uuid(&mut self, device: &Device) -> Result<BString>;
-
-    /// Opens an encrypted container as `/dev/mapper/MAPNAME`.
-    #[call(508, optional(readonly: bool, crypttype: PlainString, cipher: PlainString), group = "luks")]
-    fn cryptsetup_open(
-        &mut self,
-        device: &Device,
-        key: &Key,
-        mapname: &PlainString,
-        opts: &CryptsetupOpenOpts,
-    ) -> Result<()>;
-
     /// Writes the changes of the open registry hive, back to its file or to another one.
     #[call(362, group = "hivex")]
     fn hivex_commit(&mut self, filename: Option<&PlainString>) -> Result<()>;

@@ -234,6 +234,58 @@ structures! {
         xfs_rtblocks: u64,
         xfs_rtextents: u64,
     }
+    /// A btrfs quota group: its number, the bytes it refers to and those that only it refers to.
+    struct BtrfsQgroup = "btrfsqgroup" {
+        btrfsqgroup_id: BString,
+        btrfsqgroup_rfer: u64,
+        btrfsqgroup_excl: u64,
+    }
+    /// How far a balance of btrfs is: counts of block groups, `left` in percent.
+    struct BtrfsBalance = "btrfsbalance" {
+        btrfsbalance_status: BString,
+        btrfsbalance_total: u64,
+        btrfsbalance_balanced: u64,
+        btrfsbalance_considered: u64,
+        btrfsbalance_left: u64,
+    }
+    /// What a scrub of btrfs found.
+    struct BtrfsScrub = "btrfsscrub" {
+        btrfsscrub_data_extents_scrubbed: u64,
+        btrfsscrub_tree_extents_scrubbed: u64,
+        btrfsscrub_data_bytes_scrubbed: u64,
+        btrfsscrub_tree_bytes_scrubbed: u64,
+        btrfsscrub_read_errors: u64,
+        btrfsscrub_csum_errors: u64,
+        btrfsscrub_verify_errors: u64,
+        btrfsscrub_no_csum: u64,
+        btrfsscrub_csum_discards: u64,
+        btrfsscrub_super_errors: u64,
+        btrfsscrub_malloc_errors: u64,
+        btrfsscrub_uncorrectable_errors: u64,
+        btrfsscrub_unverified_errors: u64,
+        btrfsscrub_corrected_errors: u64,
+        btrfsscrub_last_physical: u64,
+    }
+    /// A device of an active MD array: its place among them, and its flags.
+    struct Mdstat = "mdstat" {
+        mdstat_device: BString,
+        mdstat_index: i32,
+        mdstat_flags: BString,
+    }
+    /// What uname(2) shows.
+    struct Utsname = "utsname" {
+        uts_sysname: BString,
+        uts_release: BString,
+        uts_version: BString,
+        uts_machine: BString,
+    }
+    /// An event of inotify(7).
+    struct InotifyEvent = "inotify_event" {
+        in_wd: i64,
+        in_mask: u32,
+        in_cookie: u32,
+        in_name: BString,
+    }
     /// Version of the library.
     struct Version = "version" {
         major: i64,
