@@ -11,7 +11,7 @@ use std::thread;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    self, CallInfo, Host, IsFileOpts, Machine, Reading, Storage, Volumes, Writing, call_named,
+    self, CallInfo, Host, IsFileOpts, Machine, Partitioning, Reading, Storage, Volumes, Writing, call_named,
 };
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
@@ -34,6 +34,7 @@ impl Host for Double {
 }
 
 impl Writing for Double {}
+impl Partitioning for Double {}
 impl Storage for Double {}
 impl Volumes for Double {}
 impl Machine for Double {}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 
 use bstr::BStr;
-use libguestfs_core::api::{Host, Machine, Reading, Storage, TarOutOpts, Volumes, Writing};
+use libguestfs_core::api::{Host, Machine, Partitioning, Reading, Storage, TarOutOpts, Volumes, Writing};
 use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome};
 use libguestfs_core::server::{self, FileOut};
 use libguestfs_core::tar::{self, BLOCK, END, Entry, Kind, Remark, RemarkKind, padding};
@@ -23,6 +23,7 @@ struct Liar(Vec<u8>);
 impl Host for Liar {}
 
 impl Writing for Liar {}
+impl Partitioning for Liar {}
 impl Storage for Liar {}
 impl Volumes for Liar {}
 impl Machine for Liar {}

@@ -84,6 +84,8 @@ macro_rules! answer {
 
 impl Writing for Guestfsd {}
 
+impl Partitioning for Guestfsd {}
+
 impl Storage for Guestfsd {}
 
 impl Volumes for Guestfsd {}

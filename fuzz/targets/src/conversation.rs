@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
-use libguestfs_core::api::{CallInfo, Host, Machine, Reading, Storage, Volumes, Writing, call_named, calls};
+use libguestfs_core::api::{
+    CallInfo, Host, Machine, Partitioning, Reading, Storage, Volumes, Writing, call_named, calls,
+};
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
 use libguestfs_core::wire::xdr::Encode;
@@ -138,6 +140,7 @@ const DOWNLOAD: usize = 3 * CHUNK_MAX + 5;
 impl Host for Small {}
 
 impl Writing for Small {}
+impl Partitioning for Small {}
 impl Storage for Small {}
 impl Volumes for Small {}
 impl Machine for Small {}

@@ -7,6 +7,7 @@
 //! layouts are libguestfs's own; a test holds them against its list.
 
 mod machine;
+mod partitioning;
 mod reading;
 mod storage;
 mod structs;
@@ -22,6 +23,7 @@ use crate::{Error, Result};
 
 pub use crate::wire::xdr::{Char, Hashtable, Uuid};
 pub use machine::*;
+pub use partitioning::*;
 pub use reading::*;
 pub use storage::*;
 pub use structs::*;
@@ -148,15 +150,16 @@ impl CallInfo {
 pub const HIGHEST_PROCEDURE: u32 = 522;
 
 /// All calls that a daemon answers. One that a daemon does not implement is answered with "needs an appliance".
-pub trait Daemon: Reading + Writing + Storage + Volumes + Machine {}
+pub trait Daemon: Reading + Writing + Partitioning + Storage + Volumes + Machine {}
 
-impl<D: Reading + Writing + Storage + Volumes + Machine + ?Sized> Daemon for D {}
+impl<D: Reading + Writing + Partitioning + Storage + Volumes + Machine + ?Sized> Daemon for D {}
 
 /// Every call of the definition.
 pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
     reading::CALLS
         .iter()
         .chain(&writing::CALLS)
+        .chain(&partitioning::CALLS)
         .chain(&storage::CALLS)
         .chain(&volumes::CALLS)
         .chain(&machine::CALLS)
@@ -169,6 +172,7 @@ pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
 pub fn dispatch<D: Daemon + ?Sized>(daemon: &mut D, call: &mut Call<'_>) -> Result<()> {
     reading::dispatch(daemon, call)
         .or_else(|| writing::dispatch(daemon, call))
+        .or_else(|| partitioning::dispatch(daemon, call))
         .or_else(|| storage::dispatch(daemon, call))
         .or_else(|| volumes::dispatch(daemon, call))
         .or_else(|| machine::dispatch(daemon, call))
@@ -234,8 +238,17 @@ pub fn check_text(call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
         {
             invalid("not the name of a file in a directory")
         }
+        Kind::Guid if !is_guid(value) => invalid("parameter is not a valid GUID"),
         _ => Ok(()),
     }
+}
+
+/// Is this a GUID as text: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, in braces or not?
+fn is_guid(text: &[u8]) -> bool {
+    let bare = text.strip_prefix(b"{").and_then(|t| t.strip_suffix(b"}")).unwrap_or(text);
+    let groups: Vec<_> = bare.split(|&byte| byte == b'-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The answer of a daemon that lacks a call.
@@ -256,6 +269,11 @@ mod tests {
         assert!(ok(Kind::Mountable, "btrfsvol:/dev/sda1/x") && !ok(Kind::Mountable, "btrfsvol:x"));
         assert!(ok(Kind::Filename, "a b") && !ok(Kind::Filename, "a/b") && !ok(Kind::Filename, ".."));
         assert!(ok(Kind::PlainString, ""));
+        let guid = "C12A7328-f81f-11d2-BA4B-00A0C93EC93B";
+        assert!(ok(Kind::Guid, guid) && ok(Kind::Guid, &format!("{{{guid}}}")));
+        for wrong in ["", "x", "C12A7328f81f11d2BA4B00A0C93EC93B", &guid.replace('C', "G"), &guid[1..]] {
+            assert!(!ok(Kind::Guid, wrong), "{wrong}");
+        }
     }
 
     #[test]

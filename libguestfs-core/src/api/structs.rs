@@ -206,6 +206,29 @@ structures! {
         btrfssubvolume_top_level_id: u64,
         btrfssubvolume_path: BString,
     }
+
+    /// The primary volume descriptor of an ISO 9660 image (ECMA-119, 8.4). Texts are without their padding, times in
+    /// seconds since 1970, -1 where there is none.
+    struct Isoinfo = "isoinfo" {
+        iso_system_id: BString,
+        iso_volume_id: BString,
+        iso_volume_space_size: u32,
+        iso_volume_set_size: u32,
+        iso_volume_sequence_number: u32,
+        iso_logical_block_size: u32,
+        iso_volume_set_id: BString,
+        iso_publisher_id: BString,
+        iso_data_preparer_id: BString,
+        iso_application_id: BString,
+        iso_copyright_file_id: BString,
+        iso_abstract_file_id: BString,
+        iso_bibliographic_file_id: BString,
+        iso_volume_creation_t: i64,
+        iso_volume_modification_t: i64,
+        iso_volume_expiration_t: i64,
+        iso_volume_effective_t: i64,
+    }
+
     /// What xfs_info(8) shows. Sizes in bytes, counts and stripes in blocks.
     struct Xfsinfo = "xfsinfo" {
         xfs_mntpoint: BString,
