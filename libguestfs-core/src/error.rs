@@ -95,6 +95,13 @@ impl Error {
         self
     }
 
+    /// The same error with what caused it.
+    #[must_use]
+    pub fn caused_by(mut self, cause: Error) -> Self {
+        self.source = Some(Box::new(cause));
+        self
+    }
+
     /// The message, without its source.
     pub fn message(&self) -> &str {
         &self.message

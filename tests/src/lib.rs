@@ -4,7 +4,7 @@
 //! tools on the guests in `data/`, and compare with the kernel's mounts of the same images, so they need root, loop
 //! devices, and the packages qemu-utils and util-linux; one that misses something fails and says what.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -61,7 +61,8 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs a program to its end, without input and without the caller's `LIBGUESTFS_*` variables.
+/// Runs a program to its end, without input and without the caller's `LIBGUESTFS_*` variables. The tools may use the
+/// embedded daemon only, unless the command says otherwise: a test of what that answers must not pass by an appliance.
 pub fn ended(command: &mut Command) -> Result<Ended> {
     let Output { status, stdout, stderr } =
         clean(command).stdin(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
@@ -70,10 +71,15 @@ pub fn ended(command: &mut Command) -> Result<Ended> {
 
 /// Takes the variables that change what the tools do out of the environment.
 pub fn clean(command: &mut Command) -> &mut Command {
+    let given: Vec<OsString> =
+        command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();
     for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"LIBGUESTFS_") {
+        if name.as_encoded_bytes().starts_with(b"LIBGUESTFS_") && !given.contains(&name) {
             command.env_remove(name);
         }
+    }
+    if !command.get_envs().any(|(name, value)| name == "LIBGUESTFS_BACKEND" && value.is_some()) {
+        command.env("LIBGUESTFS_BACKEND", "embedded");
     }
     command
 }

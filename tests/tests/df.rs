@@ -110,7 +110,7 @@ fn arrays_are_reported() -> Result<()> {
     assert_eq!(
         ended.stderr,
         "virt-df: bare-ext4.qcow2+: list_md_devices: needs an appliance: /dev/sdb: part of a RAID array\n\
-         hint: this version has no appliance to fall back to\n"
+         hint: LIBGUESTFS_BACKEND=embedded rules an appliance out; without it one takes over\n"
     );
     assert_eq!(names(&ended.stdout), ["bare-ext4.qcow2+"]);
     Ok(())

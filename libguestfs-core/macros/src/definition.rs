@@ -70,6 +70,7 @@ pub(crate) struct CallAttribute {
     pub(crate) optional: Vec<Optional>,
     pub(crate) cancellable: bool,
     pub(crate) progress: bool,
+    pub(crate) replayed: bool,
     pub(crate) group: Option<LitStr>,
 }
 
@@ -118,6 +119,7 @@ impl Parse for CallAttribute {
             optional: Vec::new(),
             cancellable: false,
             progress: false,
+            replayed: false,
             group: None,
         };
         while !input.is_empty() {
@@ -132,6 +134,7 @@ impl Parse for CallAttribute {
                 }
                 "cancellable" => call.cancellable = true,
                 "progress" => call.progress = true,
+                "replayed" => call.replayed = true,
                 "group" => {
                     input.parse::<Token![=]>()?;
                     call.group = Some(input.parse()?);
@@ -139,7 +142,7 @@ impl Parse for CallAttribute {
                 _ => {
                     return Err(Error::new(
                         word.span(),
-                        "known here: optional(…), cancellable, progress, group = \"…\"",
+                        "known here: optional(…), cancellable, progress, replayed, group = \"…\"",
                     ));
                 }
             }

@@ -161,6 +161,7 @@ fn info(call: &Call) -> Result<TokenStream> {
     });
     let result = result_info(&call.result)?;
     let (cancellable, progress) = (call.attribute.cancellable, call.attribute.progress);
+    let replayed = call.attribute.replayed;
     let group = match &call.attribute.group {
         Some(group) => quote!(Some(#group)),
         None => quote!(None),
@@ -175,6 +176,7 @@ fn info(call: &Call) -> Result<TokenStream> {
             result: #result,
             cancellable: #cancellable,
             progress: #progress,
+            replayed: #replayed,
             group: #group,
         }
     })

@@ -17,7 +17,8 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// `#[call(NUMBER, …)]` gives the procedure number and, after it, any of `optional(name: type, …)`, `cancellable`,
-/// `progress` and `group = "name"` (the optional feature that the call belongs to). A parameter's type is its kind:
+/// `progress`, `replayed` (it changes what the daemon knows, so another daemon that takes over must be told too) and
+/// `group = "name"` (the optional feature that the call belongs to). A parameter's type is its kind:
 ///
 /// | type | kind | on the wire |
 /// |---|---|---|

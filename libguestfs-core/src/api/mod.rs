@@ -135,6 +135,9 @@ pub struct CallInfo {
     pub cancellable: bool,
     /// Does it send progress messages?
     pub progress: bool,
+    /// Must a daemon that takes over for another be told it too? True for what the embedded daemon keeps: mounts, and
+    /// what inspection found.
+    pub replayed: bool,
     /// The optional group of calls it belongs to.
     pub group: Option<&'static str>,
 }

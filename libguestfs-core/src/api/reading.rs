@@ -239,15 +239,15 @@ pub trait Reading: Host {
     // --- Mounts
 
     /// Mounts `mountable` at `mountpoint` for reading and writing.
-    #[call(1)]
+    #[call(1, replayed)]
     fn mount(&mut self, mountable: &Mountable, mountpoint: &PlainString) -> Result<()>;
 
     /// Mounts `mountable` at `mountpoint` read-only.
-    #[call(73)]
+    #[call(73, replayed)]
     fn mount_ro(&mut self, mountable: &Mountable, mountpoint: &PlainString) -> Result<()>;
 
     /// Mounts with options as `mount -o` takes them.
-    #[call(74)]
+    #[call(74, replayed)]
     fn mount_options(
         &mut self,
         options: &PlainString,
@@ -256,7 +256,7 @@ pub trait Reading: Host {
     ) -> Result<()>;
 
     /// Mounts with options and the filesystem type given.
-    #[call(75)]
+    #[call(75, replayed)]
     fn mount_vfs(
         &mut self,
         options: &PlainString,
@@ -266,11 +266,11 @@ pub trait Reading: Host {
     ) -> Result<()>;
 
     /// Unmounts a device or mountpoint.
-    #[call(45, optional(force: bool, lazyunmount: bool))]
+    #[call(45, optional(force: bool, lazyunmount: bool), replayed)]
     fn umount(&mut self, pathordevice: &DevOrPath, opts: &UmountOpts) -> Result<()>;
 
     /// Unmounts everything.
-    #[call(47)]
+    #[call(47, replayed)]
     fn umount_all(&mut self) -> Result<()>;
 
     /// Lists what is mounted, by device.
@@ -282,11 +282,11 @@ pub trait Reading: Host {
     fn mountpoints(&mut self) -> Result<Hashtable>;
 
     /// Makes a directory above the root to mount on, while nothing is mounted there.
-    #[call(148)]
+    #[call(148, replayed)]
     fn mkmountpoint(&mut self, exemptpath: &PlainString) -> Result<()>;
 
     /// Removes a directory that `mkmountpoint` made.
-    #[call(149)]
+    #[call(149, replayed)]
     fn rmmountpoint(&mut self, exemptpath: &PlainString) -> Result<()>;
 
     /// Takes a mountable apart: kind, device, subvolume.
@@ -557,7 +557,7 @@ pub trait Reading: Host {
     // --- Inspection
 
     /// Looks for operating systems; returns the mountable of each root. Unmounts everything first.
-    #[call(480)]
+    #[call(480, replayed)]
     fn inspect_os(&mut self) -> Result<Vec<BString>>;
 
     /// The roots that `inspect_os` found.

@@ -25,7 +25,7 @@ use super::policy::ImageFiles;
 use super::{Backend, Process, Running};
 use crate::handle::{Drive, DriveSource, NULL_DISK_SIZE, Settings, open_image};
 use crate::wire::Channel;
-use crate::{Error, Result};
+use crate::{Error, NEEDS_APPLIANCE, Result};
 
 /// The program's first argument when it is started again as a daemon.
 pub const DAEMON_ARGUMENT: &str = "--embedded-guestfsd";
@@ -175,7 +175,14 @@ fn introduce(
         let Some((packet, _)) = receive::<FromDaemon>(control)? else { return Err(Fault::DaemonIsGone) };
         match packet {
             FromDaemon::Ready => return Ok(()),
-            FromDaemon::Failed(why) => return Err(Error::launch(why.to_str_lossy()).into()),
+            FromDaemon::Failed(why) => {
+                let why = why.to_str_lossy();
+                return Err(match why.strip_prefix(NEEDS_APPLIANCE) {
+                    Some(met) => Error::needs_appliance(met),
+                    None => Error::launch(why),
+                }
+                .into());
+            }
             FromDaemon::Related(request) => {
                 let (answer, file) = match open_related(&mut files, &request) {
                     Ok((number, file)) => (ToDaemon::Opened(OpenedFile { file: number }), Some(file.into())),

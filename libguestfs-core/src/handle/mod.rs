@@ -10,6 +10,7 @@
 
 mod drives;
 mod events;
+mod fallback;
 mod library;
 mod request;
 mod settings;
@@ -27,11 +28,12 @@ use crate::backend::{self, Process, Running};
 use crate::client::{Client, Hooks, Upload};
 use crate::wire::xdr::{Decode, Reader};
 use crate::wire::{Channel, Progress, Word};
-use crate::{Error, ErrorKind, Result, config};
+use crate::{Error, ErrorKind, NEEDS_APPLIANCE, Result, config};
 
 pub use drives::{AddDriveOpts, Drive, DriveSource, NULL_DISK_SIZE};
 pub(crate) use drives::{DRIVES_MAX, open_image};
 pub use events::{Event, EventHandle, EventSet};
+use fallback::{Fallback, Resumable};
 pub(crate) use request::Request;
 pub use settings::Settings;
 
@@ -40,6 +42,9 @@ const LAUNCH_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
 /// What a daemon says in place of an error text when a download ends early; the handle then asks for the text.
 const LAST_ERROR_SUBCOMMAND: &str = "last_error";
+
+/// Downloads that give the same bytes whatever daemon makes them: another one can go on where the first broke off.
+const SAME_EVERYWHERE: [&str; 2] = ["download", "download_offset"];
 
 /// A handle. See the [module](self) for its life.
 pub struct Guestfs {
@@ -53,6 +58,8 @@ pub struct Guestfs {
 struct Inner {
     drives: Vec<Drive>,
     state: State,
+    /// How to go on in an appliance, as long as the daemon is the embedded one of the backend `auto`.
+    fallback: Option<Fallback>,
 }
 
 #[derive(Debug)]
@@ -88,7 +95,7 @@ impl Guestfs {
     pub fn with_settings(settings: Settings) -> Guestfs {
         Guestfs {
             settings: Mutex::new(settings),
-            inner: Mutex::new(Inner { drives: Vec::new(), state: State::Config }),
+            inner: Mutex::new(Inner { drives: Vec::new(), state: State::Config, fallback: None }),
             events: events::Events::default(),
             cancel: AtomicBool::new(false),
         }
@@ -160,10 +167,19 @@ impl Guestfs {
         self.verbose(|| format!("launch: backend={}", settings.backend));
         // Whatever fails from here on: a second launch would not start from nothing.
         inner.state = State::Closed;
+        inner.fallback = Fallback::of(&settings);
         let warn = |text: &str| self.warn(text);
-        let Running { channel, process } =
-            backend::by_name(&settings.backend)?.start(&inner.drives, &settings, &warn)?;
-        inner.state = State::Ready(self.await_launch_flag(channel, process)?);
+        let started = backend::by_name(&settings.backend)?.start(&inner.drives, &settings, &warn);
+        match started {
+            Ok(Running { channel, process }) => {
+                inner.state = State::Ready(self.await_launch_flag(channel, process)?);
+            }
+            // An image in a format that only qemu reads.
+            Err(e) if e.kind() == ErrorKind::NeedsAppliance && inner.fallback.is_some() => {
+                self.fall_back(&mut inner, &e)?;
+            }
+            Err(e) => return Err(e),
+        }
         drop(inner);
         self.events.fire(&Event::LaunchDone);
         self.trace(|| "launch = 0".into());
@@ -294,7 +310,10 @@ impl Guestfs {
     where
         T: for<'a> Decode<'a> + crate::api::Trace,
     {
+        let mut upload = Some(upload);
         self.with_client(request, |client, request, hooks| {
+            // A file is sent once: the handle falls back before, not after.
+            let upload = upload.take().ok_or_else(|| Error::usage("the file was sent already"))?;
             client.call_upload(request.info, &request.arguments, upload, hooks)
         })
     }
@@ -304,13 +323,22 @@ impl Guestfs {
     where
         T: for<'a> Decode<'a> + crate::api::Trace,
     {
+        let mut file = Resumable::new(to);
         self.with_client(request, |client, request, hooks| {
-            client.call_download(request.info, &request.arguments, to, hooks).map_err(|e| {
+            file.begin_again();
+            client.call_download(request.info, &request.arguments, &mut file, hooks).map_err(|e| {
                 if e.kind() != ErrorKind::Interrupted {
                     return e;
                 }
                 // The protocol has no text for a file that ends early, but our daemon remembers it.
-                last_error(client, hooks).unwrap_or(e)
+                let error = last_error(client, hooks).unwrap_or(e);
+                if error.kind() == ErrorKind::NeedsAppliance
+                    && file.has_begun()
+                    && !SAME_EVERYWHERE.contains(&request.info.name)
+                {
+                    return Error::new(ErrorKind::Interrupted, error.errno(), error.message());
+                }
+                error
             })
         })
     }
@@ -318,7 +346,7 @@ impl Guestfs {
     fn with_client<T: for<'a> Decode<'a> + crate::api::Trace>(
         &self,
         request: Request,
-        talk: impl FnOnce(&mut Client, &Request, &dyn Hooks) -> Result<Vec<u8>>,
+        mut talk: impl FnMut(&mut Client, &Request, &dyn Hooks) -> Result<Vec<u8>>,
     ) -> Result<T> {
         let name = request.info.name;
         self.events.fire(&Event::Enter(name));
@@ -327,26 +355,31 @@ impl Guestfs {
         }
         self.cancel.store(false, Ordering::Relaxed);
         let mut inner = self.inner();
-        let State::Ready(connection) = &mut inner.state else {
+        if !matches!(inner.state, State::Ready(_)) {
             return Err(Error::usage(format!("{name}: there is no daemon: launch comes first")));
-        };
-        let hooks = HandleHooks { handle: self };
-        let result = talk(&mut connection.client, &request, &hooks).and_then(|body| {
-            let mut input = Reader::new(&body);
-            let value = input.value::<T>().and_then(|value| input.finish().map(|()| value));
-            value.map_err(|e| Error::protocol(format!("the daemon's reply can't be decoded: {e}")))
-        });
-        self.pass_on_log(connection.process.as_mut());
+        }
+        let mut result = Ok(());
+        if request.info.takes_file() {
+            // The embedded daemon writes nothing, and a file that was sent in vain could not be sent again.
+            result = self.fall_back(&mut inner, &crate::api::not_here(name));
+        }
+        let mut result: Result<T> = result.and_then(|()| self.converse(&mut inner, &request, &mut talk));
+        if let Err(e) = &result
+            && e.kind() == ErrorKind::NeedsAppliance
+            && inner.fallback.is_some()
+        {
+            result =
+                self.fall_back(&mut inner, e).and_then(|()| self.converse(&mut inner, &request, &mut talk));
+        }
+        let result = result.map_err(|e| e.prefixed(name));
         let gone = result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Protocol);
-        let result = result.map_err(|e| {
-            if !gone {
-                return e.prefixed(name);
-            }
-            let obituary = connection.process.obituary();
-            Error::protocol(format!("{name}: {}: {obituary}", e.message()))
-        });
         if gone {
             inner.state = State::Closed;
+        }
+        if result.is_ok()
+            && let Some(fallback) = &mut inner.fallback
+        {
+            fallback.note(request);
         }
         drop(inner);
         if gone {
@@ -364,6 +397,34 @@ impl Guestfs {
     }
 }
 
+impl Guestfs {
+    /// Has one conversation with the daemon that is there. An error of kind `Protocol` says how the daemon died.
+    fn converse<T: for<'a> Decode<'a>>(
+        &self,
+        inner: &mut Inner,
+        request: &Request,
+        talk: &mut impl FnMut(&mut Client, &Request, &dyn Hooks) -> Result<Vec<u8>>,
+    ) -> Result<T> {
+        let State::Ready(connection) = &mut inner.state else {
+            return Err(Error::protocol("there is no daemon"));
+        };
+        let hooks = HandleHooks { handle: self };
+        let result = talk(&mut connection.client, request, &hooks).and_then(|body| {
+            let mut input = Reader::new(&body);
+            let value = input.value::<T>().and_then(|value| input.finish().map(|()| value));
+            value.map_err(|e| Error::protocol(format!("the daemon's reply can't be decoded: {e}")))
+        });
+        self.pass_on_log(connection.process.as_mut());
+        result.map_err(|e| {
+            if e.kind() != ErrorKind::Protocol {
+                return e;
+            }
+            let obituary = connection.process.obituary();
+            Error::protocol(format!("{}: {obituary}", e.message()))
+        })
+    }
+}
+
 /// Asks the daemon why the last transfer ended early.
 fn last_error(client: &mut Client, hooks: &dyn Hooks) -> Option<Error> {
     let info = crate::api::call_named("debug")?;
@@ -375,7 +436,11 @@ fn last_error(client: &mut Client, hooks: &dyn Hooks) -> Option<Error> {
     if text.is_empty() {
         return None;
     }
-    Some(Error::daemon(nix::errno::Errno::EIO, text.to_str_lossy()))
+    let text = text.to_str_lossy();
+    Some(match text.strip_prefix(NEEDS_APPLIANCE) {
+        Some(why) => Error::needs_appliance(why),
+        None => Error::daemon(nix::errno::Errno::EIO, text),
+    })
 }
 
 impl Drop for Guestfs {

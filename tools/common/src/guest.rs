@@ -12,8 +12,8 @@ use crate::{Error, GuestOptions, Mount, Result, Session, operands};
 /// Signatures of whole encrypted devices, as `vfs_type` names them.
 const ENCRYPTED: [&[u8]; 2] = [b"crypto_LUKS", b"BitLocker"];
 
-/// The hint where an appliance is needed.
-pub const NO_APPLIANCE: &str = "this version has no appliance to fall back to";
+/// The hint where an appliance is needed and the user has chosen to have none.
+const EMBEDDED_ONLY: &str = "LIBGUESTFS_BACKEND=embedded rules an appliance out; without it one takes over";
 
 /// A guest that is open, and the operands that are left for the tool.
 #[derive(Debug)]
@@ -168,10 +168,16 @@ pub fn needs_appliance(error: &libguestfs_core::Error) -> bool {
     error.kind() == ErrorKind::NeedsAppliance || error.message().contains(NEEDS_APPLIANCE)
 }
 
+/// An error for whose job an appliance is needed, with what the user can do. Where the handle may fall back to one, the
+/// error itself says why it could not.
+pub fn with_appliance_hint(handle: &Guestfs, error: Error) -> Error {
+    if handle.settings().backend == "embedded" { error.hint(EMBEDDED_ONLY) } else { error }
+}
+
 /// An error about a path of the guest, with a hint on which filesystem it was looked for.
 pub fn about_path(handle: &Guestfs, path: &[u8], error: libguestfs_core::Error) -> Error {
     if needs_appliance(&error) {
-        return Error::from(error).hint(NO_APPLIANCE);
+        return with_appliance_hint(handle, Error::from(error));
     }
     let daemons = error.kind() == ErrorKind::Daemon;
     let error = Error::from(error);

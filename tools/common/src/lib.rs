@@ -30,7 +30,7 @@ mod uri;
 
 pub use error::{Error, Result};
 
-pub use guest::{NO_APPLIANCE, Opened, about_path, go_on_after, launch, needs_appliance, open};
+pub use guest::{Opened, about_path, go_on_after, launch, needs_appliance, open, with_appliance_hint};
 pub use mount::Mount;
 pub use options::{DiskOptions, GuestOptions};
 pub use output::Output;

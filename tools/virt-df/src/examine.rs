@@ -4,7 +4,7 @@ use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Guestfs;
 use libguestfs_core::api::Statvfs;
 use virt_common::options::CommonOptions;
-use virt_common::{Error, NO_APPLIANCE, Result, launch, needs_appliance};
+use virt_common::{Error, Result, launch, needs_appliance, with_appliance_hint};
 
 use crate::options::Guest;
 
@@ -52,7 +52,7 @@ pub(crate) fn examine(guest: &Guest, common: &CommonOptions, names: bool) -> Exa
 }
 
 fn look(handle: &Guestfs, guest: &Guest, names: bool, examined: &mut Examined) -> Result<()> {
-    let about_guest = |error| about(format_args!("{}", guest.name), error);
+    let about_guest = |error| about(handle, format_args!("{}", guest.name), error);
     for (mountable, kind) in handle.list_filesystems().map_err(about_guest)?.0 {
         if kind.is_empty() || kind == "swap" {
             continue;
@@ -85,7 +85,7 @@ fn filesystem(
     let device = handle.canonical_device_name(mountable).unwrap_or_else(|_| mountable.to_owned());
     let space = space.map_err(|error| {
         let is_missing = kind == UNKNOWN && !needs_appliance(&error);
-        let error = about(format_args!("{}:{device}", guest.name), error);
+        let error = about(handle, format_args!("{}:{device}", guest.name), error);
         if is_missing { error.hint(INACTIVE) } else { error }
     });
     let name = |name: libguestfs_core::Result<BString>| name.unwrap_or_default();
@@ -104,8 +104,8 @@ fn space(handle: &Guestfs, mountable: &BStr) -> libguestfs_core::Result<Statvfs>
     space
 }
 
-fn about(what: std::fmt::Arguments<'_>, error: libguestfs_core::Error) -> Error {
+fn about(handle: &Guestfs, what: std::fmt::Arguments<'_>, error: libguestfs_core::Error) -> Error {
     let hint = needs_appliance(&error);
     let error = Error::new(format!("{what}: {}", Error::from(error)));
-    if hint { error.hint(NO_APPLIANCE) } else { error }
+    if hint { with_appliance_hint(handle, error) } else { error }
 }

@@ -121,8 +121,13 @@ fn open_drive(
     let source = match descriptor {
         None => Arc::new(source::Zeros(message.null_size)) as Arc<dyn ReadAt>,
         Some(fd) => {
-            let inner = open_image(control, index, &message, fd)
-                .map_err(|e| Error::launch(format!("{}: {}", message.file_name, chain(&e))))?;
+            let inner = open_image(control, index, &message, fd).map_err(|e| {
+                let text = format!("{}: {}", message.file_name, chain(&e));
+                match e.kind() {
+                    disk::ErrorKind::Unsupported => Error::needs_appliance(text),
+                    _ => Error::launch(text),
+                }
+            })?;
             Arc::new(source::Named { inner, image: message.file_name.to_string() })
         }
     };
