@@ -1,15 +1,16 @@
 //! Programs of the appliance: lvm, mkfs, sfdisk… run to their end, their output in bounded memory.
 //!
 //! A program gets no terminal, no input but what it is given, and the C locale. Its standard error becomes the text of
-//! the error that the call answers with.
+//! the error that the call answers with. What it reads or prints can also be the file of a call, of any length.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use bstr::BString;
+use libguestfs_core::server::{FileIn, FileOut};
 use libguestfs_core::{Error, Result};
 
 use crate::error::refused;
@@ -18,6 +19,8 @@ use crate::error::refused;
 const OUTPUT_MAX: u64 = 64 << 20;
 /// Most bytes of standard error that are kept.
 const ERRORS_MAX: usize = 64 << 10;
+/// Bytes that are read of a program's output at once: what a pipe holds by default.
+const PIECE: usize = 64 << 10;
 /// Where programs are looked for.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -83,31 +86,99 @@ impl Program {
     /// # Errors
     /// If it can't be run, or prints more than memory should hold.
     pub(crate) fn end(self, place: impl std::fmt::Display) -> Result<Ended> {
-        let broken = |what: &str, e: &dyn std::fmt::Display| {
-            Err(refused(format!("{place}: {what} {}: {e}", self.name)))
-        };
-        let mut child = match self.start() {
-            Ok(child) => child,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(refused(format!(
-                    "{place}: the appliance has no program {}: install it on the host that builds the appliance",
-                    self.name
-                )));
-            }
-            Err(e) => return broken("starting", &e),
-        };
+        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let mut child = self.spawn(&place, stdin, Stdio::piped())?;
         match self.converse(&mut child) {
             Ok(ended) => Ok(ended),
             Err(e) => {
                 // It would wait for ever for somebody to take its output.
-                let _ = child.kill();
-                let _ = child.wait();
-                broken("running", &e)
+                abandon(&mut child);
+                Err(refused(format!("{place}: running {}: {e}", self.name)))
             }
         }
     }
 
-    fn start(&self) -> std::io::Result<Child> {
+    /// Runs it and sends what it prints to the caller.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); and if the caller wants no more, which ends the program.
+    pub(crate) fn pour(self, place: impl std::fmt::Display, file: &mut FileOut<'_>) -> Result<()> {
+        let mut child = self.spawn(&place, Stdio::null(), Stdio::piped())?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (poured, errors) = std::thread::scope(|scope| {
+            let errors = scope.spawn(move || keep(stderr));
+            let pour = || -> Result<()> {
+                let mut piece = [0; PIECE];
+                let Some(mut stdout) = stdout else { return Ok(()) };
+                loop {
+                    match stdout.read(&mut piece) {
+                        Ok(0) => return Ok(()),
+                        Ok(n) => file.write_all(piece.get(..n).unwrap_or_default())?,
+                        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                        Err(e) => return Err(refused(format!("{place}: running {}: {e}", self.name))),
+                    }
+                }
+            };
+            let poured = pour();
+            if poured.is_err() {
+                abandon(&mut child);
+            }
+            (poured, errors.join().unwrap_or_default())
+        });
+        poured?;
+        self.finish(child, errors, &place)
+    }
+
+    /// Runs it and feeds it the file that the caller sends. What it prints is dropped.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); and if the caller gives up, which ends the program.
+    pub(crate) fn feed(self, place: impl std::fmt::Display, file: &mut FileIn<'_>) -> Result<()> {
+        let mut child = self.spawn(&place, Stdio::piped(), Stdio::null())?;
+        let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+        let (fed, errors) = std::thread::scope(|scope| {
+            let errors = scope.spawn(move || keep(stderr));
+            let feed = || -> Result<()> {
+                let Some(mut stdin) = stdin else { return Ok(()) };
+                while let Some(piece) = file.next_chunk()? {
+                    // If it does not take it, its end tells why.
+                    if stdin.write_all(piece).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            let fed = feed();
+            if fed.is_err() {
+                abandon(&mut child);
+            }
+            (fed, errors.join().unwrap_or_default())
+        });
+        fed?;
+        self.finish(child, errors, &place)
+    }
+
+    /// Waits for its end. A status other than 0 is an error.
+    fn finish(&self, mut child: Child, errors: Vec<u8>, place: &dyn std::fmt::Display) -> Result<()> {
+        let status = child.wait().map_err(|e| refused(format!("{place}: running {}: {e}", self.name)))?;
+        let ended = Ended { status, stdout: Vec::new(), stderr: errors.into() };
+        if ended.status.success() { Ok(()) } else { Err(ended.error(place, &self.name)) }
+    }
+
+    fn spawn(&self, place: &dyn std::fmt::Display, stdin: Stdio, stdout: Stdio) -> Result<Child> {
+        self.start(stdin, stdout).map_err(|e| {
+            refused(if e.kind() == std::io::ErrorKind::NotFound {
+                format!(
+                    "{place}: the appliance has no program {}: install it on the host that builds the appliance",
+                    self.name
+                )
+            } else {
+                format!("{place}: starting {}: {e}", self.name)
+            })
+        })
+    }
+
+    fn start(&self, stdin: Stdio, stdout: Stdio) -> std::io::Result<Child> {
         Command::new(&self.name)
             .args(&self.arguments)
             .env_clear()
@@ -117,8 +188,8 @@ impl Program {
             .env("TMPDIR", "/tmp")
             .env("LVM_SUPPRESS_FD_WARNINGS", "1")
             .current_dir("/")
-            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
-            .stdout(Stdio::piped())
+            .stdin(stdin)
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
     }
@@ -131,17 +202,7 @@ impl Program {
                 // A program may end without having read it all.
                 scope.spawn(move || stdin.write_all(&self.input));
             }
-            let errors = scope.spawn(move || {
-                let mut kept = Vec::new();
-                if let Some(mut stderr) = stderr {
-                    let mut piece = [0; 4096];
-                    while let Ok(n @ 1..) = stderr.read(&mut piece) {
-                        let room = ERRORS_MAX.saturating_sub(kept.len()).min(n);
-                        kept.extend_from_slice(piece.get(..room).unwrap_or_default());
-                    }
-                }
-                kept
-            });
+            let errors = scope.spawn(move || keep(stderr));
             let mut output = Vec::new();
             if let Some(stdout) = stdout {
                 let limit = OUTPUT_MAX.saturating_add(1);
@@ -156,6 +217,24 @@ impl Program {
             Ok(Ended { status, stdout: output, stderr })
         })
     }
+}
+
+/// What a program complains about, as far as it is kept. All of it is read: none of its pipes may fill up.
+fn keep(stderr: Option<ChildStderr>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut stderr) = stderr else { return kept };
+    let mut piece = [0; PIECE];
+    while let Ok(n @ 1..) = stderr.read(&mut piece) {
+        let room = ERRORS_MAX.saturating_sub(kept.len()).min(n);
+        kept.extend_from_slice(piece.get(..room).unwrap_or_default());
+    }
+    kept
+}
+
+/// Ends a program whose work nobody wants any more. That it is gone already is as good.
+fn abandon(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 impl Ended {

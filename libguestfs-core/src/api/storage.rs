@@ -1,7 +1,6 @@
 //! Calls that make filesystems, check, tune and resize them, and look at them with programs.
 #![expect(non_snake_case, reason = "names are libguestfs's own")]
 
-use bstr::BString;
 use libguestfs_macros::guestfs_api;
 
 use super::{Hashtable, Host, Isoinfo};
