@@ -27,4 +27,4 @@ pub mod tar;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, NEEDS_APPLIANCE, Result};
-pub use handle::{AddDriveOpts, Event, EventSet, Guestfs, Settings};
+pub use handle::{AddDriveOpts, Event, EventSet, Guestfs, Settings, Value};

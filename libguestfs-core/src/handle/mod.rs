@@ -9,6 +9,7 @@
 //! wait for the running call. Closing, also by dropping, leaves no process, socket or file behind.
 
 mod drives;
+mod dynamic;
 mod events;
 mod fallback;
 mod library;
@@ -32,6 +33,7 @@ use crate::{Error, ErrorKind, NEEDS_APPLIANCE, Result, config};
 
 pub use drives::{AddDriveOpts, Drive, DriveSource, NULL_DISK_SIZE};
 pub(crate) use drives::{DRIVES_MAX, open_image};
+pub use dynamic::Value;
 pub use events::{Event, EventHandle, EventSet};
 use fallback::{Fallback, Resumable};
 pub(crate) use request::Request;

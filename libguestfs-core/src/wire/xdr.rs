@@ -88,6 +88,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// All that is left, as it stands.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| self.short(N))?;
         self.rest = rest;
