@@ -1,0 +1,199 @@
+//! Which kernel an appliance runs, and which modules belong to it.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::elf;
+use crate::error::{About, Error, ErrorKind, Result};
+use crate::host::Host;
+
+/// Where distributions install kernels under the name `vmlinuz-VERSION`.
+const BOOT: &str = "/boot";
+/// Where a directory for each version has the modules, and often the kernel as `vmlinuz`.
+const MODULES: &[&str] = &["/lib/modules", "/usr/lib/modules"];
+/// Where Debian has the modules of User-Mode Linux.
+const UML_MODULES: &[&str] = &["/usr/lib/uml/modules", "/lib/modules", "/usr/lib/modules"];
+/// What User-Mode Linux is called.
+const UML_NAMES: &[&str] = &["linux.uml", "linux"];
+/// A section that only kernels of User-Mode Linux have.
+const UML_SECTION: &str = ".uml.setup.init";
+/// What comes before the version in every kernel.
+const BANNER: &[u8] = b"Linux version ";
+/// Longest version that Linux allows (__NEW_UTS_LEN).
+const VERSION_MAX: usize = 64;
+
+/// A kernel and its modules, by their paths on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kernel {
+    pub(crate) path: PathBuf,
+    pub(crate) modules: PathBuf,
+    pub(crate) version: String,
+}
+
+/// The kernel that the caller names, with modules or those that its name leads to.
+pub(crate) fn given(host: &Host, path: &Path, modules: Option<&Path>) -> Result<Kernel> {
+    let real = host.file(path)?.ok_or_else(|| {
+        Error::new(ErrorKind::NoKernel, format!("{}: there is no such kernel", path.display()))
+    })?;
+    if let Some(refusal) = unreadable(host, &real)? {
+        return Err(refusal);
+    }
+    if let Some(modules) = modules {
+        let version = modules.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        return Ok(Kernel { path: path.to_owned(), modules: modules.to_owned(), version });
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let version = match name.split_once('-') {
+        Some((_, version)) => version,
+        None => path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default(),
+    };
+    match modules_of(host, version, MODULES)? {
+        Some(modules) => Ok(Kernel { path: path.to_owned(), modules, version: version.to_owned() }),
+        None => Err(Error::new(
+            ErrorKind::NoKernel,
+            format!("{}: no modules are known for this kernel", path.display()),
+        )
+        .with_hint("name their directory in SUPERMIN_MODULES")),
+    }
+}
+
+/// The newest kernel of the host that can be read and has modules.
+pub(crate) fn newest(host: &Host) -> Result<Kernel> {
+    let mut kernels = Vec::new();
+    for name in host.list(Path::new(BOOT))? {
+        let version = name.to_str().and_then(|n| n.strip_prefix("vmlinuz-").or(n.strip_prefix("vmlinux-")));
+        if let Some(version) = version {
+            kernels.push((version.to_owned(), Path::new(BOOT).join(&name)));
+        }
+    }
+    for directory in MODULES.iter().map(Path::new) {
+        for name in host.list(directory)? {
+            if let Some(version) = name.to_str() {
+                kernels.push((version.to_owned(), directory.join(version).join("vmlinuz")));
+            }
+        }
+    }
+    // The same version twice: the one in /boot comes first.
+    kernels.sort_by(|(a, _), (b, _)| by_version(b, a));
+    let mut refused = None;
+    for (version, path) in kernels {
+        let Some(real) = host.file(&path)? else { continue };
+        let Some(modules) = modules_of(host, &version, MODULES)? else { continue };
+        match unreadable(host, &real)? {
+            None => return Ok(Kernel { path, modules, version }),
+            Some(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        Error::new(ErrorKind::NoKernel, "no kernel is installed: none in /boot or /lib/modules that has its modules")
+            .with_hint("install the distribution's kernel (Debian: linux-image-amd64), or User-Mode Linux (user-mode-linux)")
+    }))
+}
+
+/// The User-Mode Linux in one of `directories`, those of PATH.
+pub(crate) fn user_mode(host: &Host, directories: &[PathBuf], modules: Option<&Path>) -> Result<Kernel> {
+    for name in UML_NAMES {
+        for directory in directories {
+            let path = directory.join(name);
+            let Some(real) = host.file(&path)? else { continue };
+            let place = host.place(&real);
+            let Ok(bytes) = std::fs::read(&place) else { continue };
+            if !elf::is_elf(&bytes) || !elf::has_section(&bytes, UML_SECTION) {
+                continue;
+            }
+            let version = version_in(&bytes).unwrap_or_default();
+            let modules = match modules {
+                Some(modules) => Some(modules.to_owned()),
+                None => modules_of(host, &version, UML_MODULES)?,
+            };
+            let Some(modules) = modules else {
+                return Err(Error::new(
+                    ErrorKind::NoKernel,
+                    format!("{}: there are no modules for its version {version}", path.display()),
+                ));
+            };
+            return Ok(Kernel { path, modules, version });
+        }
+    }
+    Err(Error::new(
+        ErrorKind::NoKernel,
+        "User-Mode Linux is not installed: neither linux.uml nor linux is in PATH",
+    )
+    .with_hint("install it (Debian: user-mode-linux)"))
+}
+
+/// The directory with the modules of a version, if there is one.
+fn modules_of(host: &Host, version: &str, directories: &[&str]) -> Result<Option<PathBuf>> {
+    if version.is_empty() {
+        return Ok(None);
+    }
+    for directory in directories {
+        let path = Path::new(directory).join(version);
+        if host.file(&path.join("modules.dep"))?.is_some() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Why a kernel can't be used, if it can't be read.
+fn unreadable(host: &Host, real: &Path) -> Result<Option<Error>> {
+    let place = host.place(real);
+    match File::open(&place) {
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Some(
+            Error::new(
+                ErrorKind::NoKernel,
+                format!("{}: this user may not read the kernel", place.display()),
+            )
+            .with_hint(format!("sudo dpkg-statoverride --update --add root root 0644 {}", place.display())),
+        )),
+        Err(e) => Err(e).about(&place),
+    }
+}
+
+/// The version in a kernel that is not compressed.
+fn version_in(bytes: &[u8]) -> Option<String> {
+    let at = bytes.windows(BANNER.len()).position(|window| window == BANNER)?;
+    let version = bytes.get(at.checked_add(BANNER.len())?..)?;
+    let version = version.split(|byte| *byte == b' ' || *byte == 0).next()?;
+    (version.len() <= VERSION_MAX).then(|| String::from_utf8_lossy(version).into_owned())
+}
+
+/// Orders versions as people do: numbers by value, `6.1.9` before `6.1.10`.
+fn by_version(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (first_a, rest_a) = token(a);
+        let (first_b, rest_b) = token(b);
+        if first_a.is_empty() || first_b.is_empty() {
+            return first_a.len().cmp(&first_b.len());
+        }
+        let order = match (number(first_a), number(first_b)) {
+            (Some(a), Some(b)) => a.len().cmp(&b.len()).then_with(|| a.cmp(b)),
+            // A number is more than a word: 6.1.1 is newer than 6.1-rc1.
+            (Some(_), None) => Ordering::Greater,
+            (None, Some(_)) => Ordering::Less,
+            (None, None) => first_a.as_bytes().cmp(first_b.as_bytes()),
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+}
+
+/// The digits of a number without leading zeros.
+fn number(token: &str) -> Option<&str> {
+    token.starts_with(|c: char| c.is_ascii_digit()).then(|| token.trim_start_matches('0'))
+}
+
+/// The first run of digits or of letters, and what comes after.
+fn token(text: &str) -> (&str, &str) {
+    let text = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() || c.is_ascii_digit() != is_number);
+    text.split_at(end.unwrap_or(text.len()))
+}
