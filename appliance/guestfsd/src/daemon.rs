@@ -28,7 +28,7 @@ impl Guestfsd {
 
     /// Is anything mounted? Until then no path means anything.
     pub(crate) fn need_root(&self, call: &str) -> Result<()> {
-        if self.engine.mount_points().is_empty() {
+        if !self.engine.has_root() {
             let text = format!("{call}_stub: you must call 'mount' first to mount the root filesystem");
             return Err(refused(text));
         }

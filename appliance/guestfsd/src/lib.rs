@@ -17,11 +17,15 @@ mod daemon;
 mod embedded;
 pub mod engine;
 mod error;
+mod listen;
 mod log;
 mod program;
+mod source;
 #[cfg(test)]
 mod tests;
 
 pub use daemon::Guestfsd;
 pub use embedded::run_if_daemon;
 pub use error::Failure;
+pub use listen::{Listen, listen};
+pub use log::log_error;

@@ -18,6 +18,17 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
+/// Logs why a program of the daemon ends.
+pub fn log_error(error: &libguestfs_core::Error) {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(e) = cause {
+        text.push_str(&format!(": {e}"));
+        cause = e.source();
+    }
+    line(format_args!("guestfsd: {text}"));
+}
+
 /// Logs a line if the log is verbose.
 pub(crate) fn debug(text: fmt::Arguments<'_>) {
     if VERBOSE.load(Ordering::Relaxed) {

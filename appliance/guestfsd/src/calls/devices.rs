@@ -7,6 +7,7 @@ use libguestfs_core::{Error, Result};
 
 use super::wire;
 use crate::Guestfsd;
+use crate::engine::kernel::Kernel;
 use crate::error::At;
 
 /// Unit of `blockdev --getsz` in bytes.
@@ -31,8 +32,11 @@ impl Guestfsd {
         Ok(i32::try_from(self.engine.disks().len()).unwrap_or(i32::MAX))
     }
 
-    /// Arrays are put together by a kernel. Where parts of one are, a list without it would be wrong.
+    /// Arrays are put together by a kernel. Where parts of one are and there is none, a list without it would be wrong.
     pub(crate) fn list_md_devices(&mut self) -> Result<Vec<BString>> {
+        if let Some(kernel) = self.engine.kernel() {
+            return Ok(kernel.arrays());
+        }
         match self.array_members()?.first() {
             Some((device, _)) => Err(Error::needs_appliance(format_args!("{device}: {ARRAY}"))),
             None => Ok(Vec::new()),
@@ -54,7 +58,7 @@ impl Guestfsd {
 
     /// The device mapper's devices that are no logical volumes: there are none before something is unlocked.
     pub(crate) fn list_dm_devices(&mut self) -> Result<Vec<BString>> {
-        Ok(Vec::new())
+        Ok(self.engine.kernel().map(Kernel::mappings).unwrap_or_default())
     }
 
     pub(crate) fn list_disk_labels(&mut self) -> Result<Hashtable> {

@@ -10,6 +10,7 @@ use libguestfs_core::api::Hashtable;
 use libguestfs_core::{Error, Result};
 
 use crate::Guestfsd;
+use crate::engine::kernel::Kernel;
 use crate::engine::{Mountable, PartitionDevice};
 use crate::error::{At, Failure, refused};
 
@@ -63,7 +64,7 @@ impl Guestfsd {
         self.vfs_uuid(device)
     }
 
-    /// Whole disks without partitions, then partitions, then logical volumes: each that may hold a filesystem.
+    /// Whole disks without partitions, partitions, arrays, logical volumes, other mappings: each that may hold a filesystem.
     pub(crate) fn list_filesystems(&mut self) -> Result<Hashtable> {
         let partitions = self.engine.partitions().at("list_filesystems")?;
         let mut list = Vec::new();
@@ -72,12 +73,17 @@ impl Guestfsd {
                 self.add_filesystem(disk, &mut list)?;
             }
         }
-        for partition in partitions {
-            if !self.holds_no_filesystem(&partition)? {
-                self.add_filesystem(partition.name, &mut list)?;
+        for partition in &partitions {
+            if !self.holds_no_filesystem(partition)? {
+                self.add_filesystem(partition.name.clone(), &mut list)?;
             }
         }
-        for volume in self.lvs()? {
+        for array in self.arrays() {
+            if !partitions.iter().any(|p| p.parent == array) {
+                self.add_filesystem(array, &mut list)?;
+            }
+        }
+        for volume in self.lvs()?.into_iter().chain(self.list_dm_devices()?) {
             self.add_filesystem(volume, &mut list)?;
         }
         Ok(Hashtable(list))
@@ -135,8 +141,15 @@ impl Guestfsd {
     pub(super) fn all_devices(&self) -> Result<Vec<BString>> {
         let mut devices = self.engine.disks();
         devices.extend(self.engine.partitions().at("list_partitions")?.into_iter().map(|p| p.name));
+        devices.extend(self.arrays());
         devices.extend(self.logical_volumes()?);
+        devices.extend(self.engine.kernel().map(Kernel::mappings).unwrap_or_default());
         Ok(devices)
+    }
+
+    /// Arrays that a kernel has put together.
+    fn arrays(&self) -> Vec<BString> {
+        self.engine.kernel().map(Kernel::arrays).unwrap_or_default()
     }
 
     fn find_filesystem(&self, tag: &str, value: &BStr, wanted: impl Fn(&Probe) -> bool) -> Result<BString> {

@@ -25,10 +25,10 @@ const SYSROOT: &str = "/";
 
 impl Guestfsd {
     pub(crate) fn inspect_os(&mut self) -> Result<Vec<BString>> {
-        self.engine.umount_all();
+        self.umount_all()?;
         self.inspection = None;
         let result = inspect::inspect(&mut Looking { daemon: Rc::new(RefCell::new(self)) });
-        self.engine.umount_all();
+        self.umount_all()?;
         let inspection = result.map_err(|e| match e {
             InspectError::Guest(e) => e,
             InspectError::Unsupported(what) => Error::needs_appliance(what),
@@ -214,7 +214,7 @@ impl<'d> Guest for Looking<'d> {
                 _ => Opened::NotMountable,
             });
         }
-        daemon.engine.umount_all();
+        daemon.umount_all()?;
         let mountable = daemon.mountable(filesystem.mountable.as_bstr())?;
         let request =
             MountRequest { options: "ro".into(), kind: "".into(), mountable: &mountable, at: SYSROOT.into() };

@@ -5,7 +5,7 @@ use libguestfs_core::Result;
 use libguestfs_core::api::{Hashtable, InternalMountable, MOUNTABLE_BTRFSVOL, MOUNTABLE_DEVICE, UmountOpts};
 
 use crate::Guestfsd;
-use crate::engine::{MountRequest, Mountable};
+use crate::engine::{MountRequest, Mountable, UmountHow};
 use crate::error::{At, Failure, refused};
 
 impl Guestfsd {
@@ -47,14 +47,13 @@ impl Guestfsd {
         self.mount_as(options, vfstype, mountable, at)
     }
 
-    /// Nothing here is ever busy with writing, so the options to force it change nothing.
-    pub(crate) fn umount(&mut self, what: &BStr, _opts: &UmountOpts) -> Result<()> {
-        self.engine.umount(what).at(what)
+    pub(crate) fn umount(&mut self, what: &BStr, opts: &UmountOpts) -> Result<()> {
+        let how = UmountHow { force: opts.force.unwrap_or(false), lazy: opts.lazyunmount.unwrap_or(false) };
+        self.engine.umount(what, how).at(what)
     }
 
     pub(crate) fn umount_all(&mut self) -> Result<()> {
-        self.engine.umount_all();
-        Ok(())
+        self.engine.umount_all().at("umount_all")
     }
 
     pub(crate) fn mounts(&mut self) -> Result<Vec<BString>> {

@@ -66,11 +66,15 @@ impl Guestfsd {
 
     /// Nothing is ever held back here.
     pub(crate) fn sync(&mut self) -> Result<()> {
+        if let Some(kernel) = self.engine.kernel() {
+            kernel.sync();
+        }
         Ok(())
     }
 
     pub(crate) fn internal_autosync(&mut self) -> Result<()> {
-        self.umount_all()
+        self.umount_all()?;
+        self.sync()
     }
 
     pub(crate) fn internal_feature_available(&mut self, group: &BStr) -> Result<i32> {

@@ -11,7 +11,6 @@
 //! Nothing of a guest is parsed before the sandbox is closed.
 
 mod sandbox;
-mod source;
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,8 +27,8 @@ use libguestfs_core::wire::Channel;
 use libguestfs_core::{Error, Result, server};
 
 use crate::engine::native::{Drive, Native};
+use crate::source::{self, FileSource};
 use crate::{Guestfsd, log};
-use source::FileSource;
 
 /// To be called first thing in a program's `main`: if the program was started as the embedded daemon, serves until the
 /// caller is gone and returns the status to exit with. Otherwise notes that the program can be started that way.

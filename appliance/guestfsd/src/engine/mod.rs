@@ -20,8 +20,11 @@ use disk::volume::lvm2::Volumes;
 use crate::error::Failure;
 
 pub mod kernel;
+mod links;
 pub mod mountable;
+mod names;
 pub mod native;
+mod words;
 
 use kernel::Kernel;
 pub use mountable::Mountable;
@@ -71,6 +74,15 @@ pub struct MountRequest<'a> {
     pub mountable: &'a Mountable,
     /// Where.
     pub at: &'a BStr,
+}
+
+/// How to undo a mount that is in use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UmountHow {
+    /// Even if that loses data.
+    pub force: bool,
+    /// Out of sight now, for good when nothing uses it any more.
+    pub lazy: bool,
 }
 
 /// The disks and mounts of a daemon.
@@ -146,13 +158,21 @@ pub trait Engine: Debug + Send {
     ///
     /// # Errors
     /// `EINVAL` if nothing is mounted there, `EBUSY` if something is mounted below.
-    fn umount(&mut self, path_or_device: &BStr) -> Result<()>;
+    fn umount(&mut self, path_or_device: &BStr, how: UmountHow) -> Result<()>;
 
     /// Undoes all mounts.
-    fn umount_all(&mut self);
+    ///
+    /// # Errors
+    /// `EBUSY` if something mounted is in use.
+    fn umount_all(&mut self) -> Result<()>;
 
     /// What is mounted, in the order in which it was.
     fn mount_points(&self) -> Vec<MountPoint>;
+
+    /// Is there a tree that paths can lead into?
+    fn has_root(&self) -> bool {
+        !self.mount_points().is_empty()
+    }
 
     /// Makes an empty directory in the root under which everything is mounted.
     ///

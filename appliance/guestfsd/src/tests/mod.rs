@@ -23,6 +23,7 @@ mod content;
 mod devices;
 mod hostile;
 mod inspection;
+mod kernel;
 mod mounts;
 mod names;
 mod tar;

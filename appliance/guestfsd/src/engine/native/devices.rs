@@ -19,10 +19,9 @@ use disk::{ErrorKind, ReadAt};
 use libguestfs_core::inspect::udev_unescape;
 use nix::errno::Errno;
 
-use super::mounts::wrong_filesystem;
-use super::names;
 use crate::calls::DEVICE_MAPPER_MAJOR;
-use crate::engine::{PartitionDevice, Result};
+use crate::engine::words::wrong_filesystem;
+use crate::engine::{PartitionDevice, Result, names};
 use crate::error::Failure;
 
 /// Memory for blocks of all drives together (bytes).
@@ -31,13 +30,6 @@ const CACHE_BYTES: usize = 8 << 20;
 const MIN_CACHE_BYTES: usize = 128 << 10;
 /// Filesystems kept open.
 const MAX_OPEN_FILESYSTEMS: usize = 64;
-
-/// Major numbers of SCSI disks: 16 disks each (Linux Documentation/admin-guide/devices.txt).
-const DISK_MAJORS: [u32; 16] = [8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135];
-/// Device numbers of one disk: itself and 15 partitions. Further partitions have the extended major.
-const NUMBERS_PER_DISK: u32 = 16;
-/// Major number of partitions from 16 on (`BLOCK_EXT_MAJOR`).
-const EXTENDED_MAJOR: u32 = 259;
 
 /// A drive as the caller added it, opened.
 #[derive(Debug, Clone)]
@@ -90,7 +82,7 @@ impl Devices {
     pub(super) fn new(drives: Vec<Drive>) -> Self {
         let cache = (CACHE_BYTES / drives.len().max(1)).max(MIN_CACHE_BYTES);
         let disk = |(index, drive): (usize, Drive)| Disk {
-            name: format!("/dev/sd{}", names::letters(index)).into(),
+            name: names::disk(index),
             drive: Drive { source: Arc::new(Cached::new(drive.source, cache)), ..drive },
             table: OnceCell::new(),
         };
@@ -115,7 +107,7 @@ impl Devices {
             for number in self.partition_numbers(index)? {
                 let mut partition = label.clone();
                 partition.extend_from_slice(number.to_string().as_bytes());
-                labels.push((partition, partition_name(&disk.name, number)));
+                labels.push((partition, names::partition(&disk.name, number)));
             }
         }
         Ok(labels)
@@ -125,7 +117,7 @@ impl Devices {
         let mut partitions = Vec::new();
         for (index, disk) in self.disks.iter().enumerate() {
             partitions.extend(self.partition_numbers(index)?.into_iter().map(|number| PartitionDevice {
-                name: partition_name(&disk.name, number),
+                name: names::partition(&disk.name, number),
                 parent: disk.name.clone(),
                 number,
             }));
@@ -224,7 +216,7 @@ impl Devices {
         let disk_name = |index: usize| self.disks.get(index).map(|d| &d.name).ok_or(Errno::ENOENT);
         match place {
             Place::Disk(index) => Ok(disk_name(index)?.clone()),
-            Place::Partition(index, number) => Ok(partition_name(disk_name(index)?, number)),
+            Place::Partition(index, number) => Ok(names::partition(disk_name(index)?, number)),
             Place::Volume(group, volume) => {
                 with_volume(self.lvm()?.as_ref(), group, volume, |group, volume| {
                     Ok(names::volume(&group.name, &volume.name))
@@ -332,14 +324,7 @@ impl Devices {
             Ok(Some(Place::Volume(group, volume))) => return self.volume_number(group, volume),
             _ => return DeviceNumber::default(),
         };
-        let per_major = usize::try_from(256 / NUMBERS_PER_DISK).unwrap_or(1);
-        let unit = u32::try_from(index % per_major).unwrap_or(0);
-        match DISK_MAJORS.get(index / per_major) {
-            Some(&major) if partition < NUMBERS_PER_DISK => {
-                DeviceNumber { major, minor: unit * NUMBERS_PER_DISK + partition }
-            }
-            _ => DeviceNumber { major: EXTENDED_MAJOR, minor: unit * 256 + partition },
-        }
+        names::number(index, partition)
     }
 
     /// Active volumes are numbered in the order of their activation.
@@ -436,9 +421,4 @@ fn with_volume<T>(
 ) -> Result<T> {
     let group = volumes.groups.get(group).ok_or(Errno::ENOENT)?;
     give(group, group.volumes.get(volume).ok_or(Errno::ENOENT)?)
-}
-
-/// Name of a partition; after a digit the kernel puts a `p`, which names of disks here never end in.
-fn partition_name(disk: &BString, number: u32) -> BString {
-    format!("{disk}{number}").into()
 }

@@ -10,12 +10,13 @@ use disk::partition::Table;
 use disk::probe::Probe;
 use disk::volume::lvm2::Volumes;
 
-use super::{Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree};
+use super::{
+    Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree, UmountHow,
+};
 
 mod dentries;
 mod devices;
 mod mounts;
-mod names;
 mod options;
 mod sysroot;
 mod tree;
@@ -108,12 +109,14 @@ impl Engine for Native {
         mounts::mount(&mut self.devices, &mut self.tree, request)
     }
 
-    fn umount(&mut self, path_or_device: &BStr) -> Result<()> {
+    /// Nothing here is ever held by a program or by what is not yet written: to force it changes nothing.
+    fn umount(&mut self, path_or_device: &BStr, _how: UmountHow) -> Result<()> {
         mounts::umount(&self.devices, &mut self.tree, path_or_device)
     }
 
-    fn umount_all(&mut self) {
+    fn umount_all(&mut self) -> Result<()> {
         self.tree.change_mounts(Mounts::clear);
+        Ok(())
     }
 
     fn mount_points(&self) -> Vec<MountPoint> {

@@ -20,6 +20,7 @@ use super::options::Options;
 use super::sysroot::Sysroot;
 use super::tree::NativeTree;
 use super::walk::Walk;
+use crate::engine::words::{self, wrong_filesystem};
 use crate::engine::{DirId, Last, MountPoint, MountRequest, Mountable, Result};
 use crate::error::Failure;
 
@@ -168,10 +169,7 @@ pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: Mount
         Ok(walk) if walk.file_type() == FileType::Directory => walk,
         // The original looks with stat, so every reason is worded alike.
         Ok(_) | Err(Failure::Os(_)) => {
-            return Err(Failure::Text(
-                Errno::ENOTDIR,
-                format!("mount: {}: mount point is not a directory", request.at),
-            ));
+            return Err(words::no_directory(request.at));
         }
         Err(other) => return Err(other),
     };
@@ -197,18 +195,6 @@ pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: Mount
     tree.change_mounts(|mounts| mounts.add(mount))
 }
 
-/// What mount(8) prints, and the original repeats, when a device holds no filesystem that can be mounted so.
-pub(super) fn wrong_filesystem(device: &BStr) -> Failure {
-    Failure::Text(
-        Errno::EINVAL,
-        format!(
-            "mount exited with status 32: mount: /sysroot: wrong fs type, bad option, bad superblock on {device}, \
-             missing codepage or helper program, or other error.\n       \
-             dmesg(1) may have more information after failed mount system call."
-        ),
-    )
-}
-
 /// May a filesystem that is `found` be mounted as `asked`? The ext4 driver mounts its forerunners too.
 fn kind_fits(asked: &BStr, found: &str) -> bool {
     asked.is_empty()
@@ -223,20 +209,18 @@ pub(super) fn umount(devices: &Devices, tree: &mut NativeTree, what: &BStr) -> R
         let named = devices.canonical(what)?.ok_or(Errno::ENOENT)?;
         let device = devices.main_device(named.as_bstr())?;
         let last = tree.mounts().user_mounts().rev().find(|(_, m)| m.mountable == device).map(|(id, _)| id);
-        last.ok_or_else(|| Failure::Text(Errno::EINVAL, format!("umount: {device}: not mounted.")))?
+        last.ok_or_else(|| words::not_mounted(&device))?
     } else {
         let Ok(walk) = Walk::resolve(tree, what, Last::Follow) else {
-            let text = format!("umount: /sysroot{what}: no mount point specified.");
-            return Err(Failure::Text(Errno::EINVAL, text));
+            return Err(words::no_mount_point(what));
         };
         let node = walk.node();
         match tree.mounts().get(node.mount) {
             Some(mount) if node.mount != SYSROOT && mount.root == node.inode => node.mount,
-            _ => return Err(Failure::Text(Errno::EINVAL, format!("umount: /sysroot{what}: not mounted."))),
+            _ => return Err(words::not_mounted(format_args!("/sysroot{what}"))),
         }
     };
-    tree.change_mounts(|mounts| mounts.remove(found))
-        .map_err(|errno| Failure::Text(errno, format!("umount: /sysroot{what}: target is busy.")))
+    tree.change_mounts(|mounts| mounts.remove(found)).map_err(|errno| words::umount_failed(what, errno))
 }
 
 /// See [`Engine::make_mount_point`](crate::engine::Engine::make_mount_point).

@@ -7,9 +7,9 @@ use bstr::{BStr, ByteSlice};
 use disk::fs::{Filesystem, InodeId, SubvolumeName};
 use nix::errno::Errno;
 
-use super::mounts::wrong_filesystem;
 use crate::engine::Result;
-use crate::error::{Failure, strerror};
+use crate::engine::words::{mount_failed, wrong_filesystem};
+use crate::error::Failure;
 
 /// Options of mount(8) and of all filesystems.
 const GENERAL: &[&str] = &[
@@ -288,18 +288,6 @@ fn number(text: &[u8]) -> Option<u64> {
         return None;
     }
     u64::from_str_radix(digits, radix).ok()
-}
-
-/// What mount(8) prints, and the original repeats.
-fn mount_failed(errno: Errno) -> Failure {
-    Failure::Text(
-        errno,
-        format!(
-            "mount exited with status 32: mount: /sysroot: mount(2) system call failed: {}.\n       \
-             dmesg(1) may have more information after failed mount system call.",
-            strerror(errno)
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::dentries::{Dentries, Dentry};
 use super::mounts::{Mount, Mounts};
 use super::walk::{MAX_NAME, Walk};
-use crate::engine::{DirId, Directory, FsStatus, Last, Result, Status, Subvolumes, Tree};
+use crate::engine::{DirId, Directory, FsStatus, Last, Result, Status, Subvolumes, Tree, names};
 use crate::error::Failure;
 
 /// `ST_RDONLY` and `ST_RELATIME` of statvfs(3): how the original daemon's read-only mounts show.
@@ -187,7 +187,7 @@ impl Tree for NativeTree {
         let mut stats = mount.on(mount.fs.stat_fs_at(node.inode))?;
         if stats.id == 0 {
             // Filesystems without an identifier of their own show the number of their device.
-            stats.id = encoded(mount.device_number);
+            stats.id = names::encoded(mount.device_number);
         }
         Ok(FsStatus { stats, flags: READ_ONLY_FLAGS })
     }
@@ -201,12 +201,6 @@ impl Tree for NativeTree {
     fn canonical(&self, path: &BStr) -> Result<BString> {
         Ok(Walk::resolve(self, path, Last::Follow)?.into_path())
     }
-}
-
-/// A device number as the kernel puts it into a file system identifier (`huge_encode_dev`).
-fn encoded(device: DeviceNumber) -> u64 {
-    let (major, minor) = (u64::from(device.major), u64::from(device.minor));
-    (minor & 0xff) | major << 8 | (minor & !0xff) << 12
 }
 
 /// The subvolumes of a filesystem, looked at from `inode`.

@@ -2,20 +2,56 @@
 //! `/dev/mapper/VG-LV` for logical volumes.
 
 use bstr::{BString, ByteSlice};
+use disk::fs::DeviceNumber;
+
+/// Major numbers of SCSI disks: 16 disks each (Linux Documentation/admin-guide/devices.txt).
+const DISK_MAJORS: [u32; 16] = [8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135];
+/// Device numbers of one disk: itself and 15 partitions. Further partitions have the extended major.
+const NUMBERS_PER_DISK: u32 = 16;
+/// Major number of partitions from 16 on (`BLOCK_EXT_MAJOR`).
+const EXTENDED_MAJOR: u32 = 259;
+
+/// The name of disk number `index`, counted from 0.
+pub(crate) fn disk(index: usize) -> BString {
+    format!("/dev/sd{}", letters(index)).into()
+}
+
+/// Name of a partition; after a digit the kernel puts a `p`, which names of disks here never end in.
+pub(crate) fn partition(disk: &BString, number: u32) -> BString {
+    format!("{disk}{number}").into()
+}
+
+/// The number of a disk's or (not 0) partition's device, as `st_dev` shows it for files on it.
+pub(crate) fn number(index: usize, partition: u32) -> DeviceNumber {
+    let per_major = usize::try_from(256 / NUMBERS_PER_DISK).unwrap_or(1);
+    let unit = u32::try_from(index % per_major).unwrap_or(0);
+    match DISK_MAJORS.get(index / per_major) {
+        Some(&major) if partition < NUMBERS_PER_DISK => {
+            DeviceNumber { major, minor: unit * NUMBERS_PER_DISK + partition }
+        }
+        _ => DeviceNumber { major: EXTENDED_MAJOR, minor: unit * 256 + partition },
+    }
+}
+
+/// A device number as the kernel puts it into a file system identifier (`huge_encode_dev`).
+pub(crate) fn encoded(device: DeviceNumber) -> u64 {
+    let (major, minor) = (u64::from(device.major), u64::from(device.minor));
+    (minor & 0xff) | major << 8 | (minor & !0xff) << 12
+}
 
 /// The name of a logical volume.
-pub(super) fn volume(group: &BString, volume: &BString) -> BString {
+pub(crate) fn volume(group: &BString, volume: &BString) -> BString {
     format!("/dev/{group}/{volume}").into()
 }
 
 /// Its name among device-mapper's devices: hyphens within the two names are doubled.
-pub(super) fn mapper(group: &BString, volume: &BString) -> BString {
+pub(crate) fn mapper(group: &BString, volume: &BString) -> BString {
     let doubled = |name: &BString| BString::from(name.replace("-", "--"));
     format!("/dev/mapper/{}-{}", doubled(group), doubled(volume)).into()
 }
 
 /// The letters of disk number `index`, counted from 0.
-pub(super) fn letters(index: usize) -> String {
+fn letters(index: usize) -> String {
     let mut letters = Vec::new();
     let mut rest = index;
     loop {
@@ -32,7 +68,7 @@ pub(super) fn letters(index: usize) -> String {
 /// Takes `/dev/sdb3` apart: disk number from 0, and partition number if there is one.
 ///
 /// The letter before `d` does not matter: `/dev/vdb3` and `/dev/hdb3` are the same disk, as the original daemon has it.
-pub(super) fn parse(name: &[u8]) -> Option<(usize, Option<u32>)> {
+pub(crate) fn parse(name: &[u8]) -> Option<(usize, Option<u32>)> {
     let rest = name.strip_prefix(b"/dev/")?;
     let [bus, b'd', rest @ ..] = rest else { return None };
     if !bus.is_ascii_lowercase() {
@@ -49,7 +85,7 @@ pub(super) fn parse(name: &[u8]) -> Option<(usize, Option<u32>)> {
 }
 
 /// A decimal number without a sign or leading zeros.
-pub(super) fn decimal(text: &[u8]) -> Option<u32> {
+pub(crate) fn decimal(text: &[u8]) -> Option<u32> {
     if text.starts_with(b"0") && text.len() > 1 || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }

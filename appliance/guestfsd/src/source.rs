@@ -1,4 +1,4 @@
-//! Bytes of an image file or block device that the handle opened.
+//! Sources of bytes: image files that the handle opened, block devices of an appliance.
 
 use std::fs::File;
 use std::ops::Range;
@@ -12,9 +12,9 @@ use nix::unistd::{Whence, lseek};
 
 /// A disk whose failed reads name the image that it is read from.
 #[derive(Debug)]
-pub(super) struct Named {
-    pub(super) inner: Arc<dyn ReadAt>,
-    pub(super) image: String,
+pub(crate) struct Named {
+    pub(crate) inner: Arc<dyn ReadAt>,
+    pub(crate) image: String,
 }
 
 impl ReadAt for Named {
@@ -37,14 +37,14 @@ impl ReadAt for Named {
 
 /// A file, read with `pread`. Its size is taken once: a running guest's image may grow, but not under a reader.
 #[derive(Debug)]
-pub(super) struct FileSource {
+pub(crate) struct FileSource {
     file: File,
     len: u64,
 }
 
 impl FileSource {
     /// Takes over a descriptor that is open for reading.
-    pub(super) fn new(descriptor: OwnedFd) -> Result<Self> {
+    pub(crate) fn new(descriptor: OwnedFd) -> Result<Self> {
         // The one way that works for files and block devices, and in the sandbox.
         let end =
             lseek(&descriptor, 0, Whence::SeekEnd).map_err(|e| Error::io("finding the size", e.into()))?;
@@ -94,7 +94,7 @@ impl ReadAt for FileSource {
 
 /// An empty disk.
 #[derive(Debug)]
-pub(super) struct Zeros(pub(super) u64);
+pub(crate) struct Zeros(pub(crate) u64);
 
 impl ReadAt for Zeros {
     fn len(&self) -> u64 {
@@ -120,9 +120,9 @@ impl ReadAt for Zeros {
 
 /// A disk with sectors of another size than 512 bytes.
 #[derive(Debug)]
-pub(super) struct Sectors {
-    pub(super) inner: Arc<dyn ReadAt>,
-    pub(super) size: u32,
+pub(crate) struct Sectors {
+    pub(crate) inner: Arc<dyn ReadAt>,
+    pub(crate) size: u32,
 }
 
 impl ReadAt for Sectors {

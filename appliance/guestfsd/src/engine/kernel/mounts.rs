@@ -1,0 +1,222 @@
+//! Mounting with mount(2), as mount(8) would with the same options.
+//!
+//! Places are descriptors within the guest's root, which `/proc/self/fd/N` names for the kernel: no path of a guest is
+//! resolved outside of it. Device nodes of a guest's filesystem are not usable (`nodev`), unless the caller asks for it.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+use disk::probe::Usage;
+use nix::errno::Errno;
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+
+use super::mountinfo::{self, Mount};
+use super::sysroot::descriptor_path;
+use super::{Kernel, options};
+use crate::engine::{Engine, Last, MountPoint, MountRequest, Mountable, Result, Tree, UmountHow, words};
+use crate::error::Failure;
+use crate::program::Program;
+
+impl Kernel {
+    /// What is mounted for the guest, with the guest path of each, in the order in which it was mounted.
+    fn guest_mounts(&self) -> Result<Vec<(Mount, BString)>> {
+        let within = |mount: Mount| {
+            let path = self.below(mount.at.as_bstr())?.to_owned();
+            // The root itself, and what calls put below it for programs, are no devices.
+            mount.source.starts_with(b"/dev/").then_some((mount, path))
+        };
+        Ok(mountinfo::read()?.into_iter().filter_map(within).collect())
+    }
+
+    /// The mount that an open file is on.
+    pub(super) fn mount_of(&self, id: u64) -> Result<Mount> {
+        mountinfo::read()?.into_iter().find(|mount| mount.id == id).ok_or(Failure::Os(Errno::ESTALE))
+    }
+
+    /// The device that is mounted, by the name that callers know.
+    pub(super) fn mounted_device(&self, mount: &Mount) -> BString {
+        let device = self.canonical(mount.source.as_bstr());
+        if mount.kind != "btrfs" {
+            return device;
+        }
+        // The kernel names any of several devices.
+        let first = self.devices_of_filesystem(device.as_bstr()).ok().and_then(|all| all.into_iter().next());
+        first.unwrap_or(device)
+    }
+
+    pub(super) fn list_mounts(&self) -> Result<Vec<MountPoint>> {
+        let shown = |(mount, path)| MountPoint { mountable: self.mounted_device(&mount), path };
+        Ok(self.guest_mounts()?.into_iter().map(shown).collect())
+    }
+
+    /// See [`Engine::mount`].
+    pub(super) fn mount_filesystem(&self, request: MountRequest<'_>) -> Result<()> {
+        let device = self.device(request.mountable.device())?.ok_or(Errno::ENOENT)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let target = match self.sysroot().open(request.at, flags, Mode::empty()) {
+            Ok(target) => target,
+            Err(Failure::Os(_)) => return Err(words::no_directory(request.at)),
+            Err(other) => return Err(other),
+        };
+        let kind = if request.kind.is_empty() || request.kind == "auto" {
+            self.filesystem_kind(device.as_bstr())?
+        } else {
+            request.kind.to_owned()
+        };
+        let mut options = options::parse(request.options);
+        if let Mountable::BtrfsVolume { volume, .. } = request.mountable {
+            options.prepend(format!("subvol={volume}").as_bytes());
+        }
+        if kind == "btrfs" {
+            // Nothing tells the kernel which other devices there are (udev would).
+            for member in self.devices_of_filesystem(device.as_bstr())? {
+                if member != device {
+                    let node = self.node(member.as_bstr())?;
+                    options.prepend(format!("device={}", node.display()).as_bytes());
+                }
+            }
+        }
+        let node = self.node(device.as_bstr())?;
+        let helper = format!("mount.{kind}");
+        if Program::exists(&helper) {
+            return self.mount_by_program(&helper, &node, &target, request.options);
+        }
+        let target = descriptor_path(&target);
+        let attempt = |flags: MountFlags, data: &[u8]| {
+            let data = CString::new(data).map_err(|_| Errno::EINVAL)?;
+            mount(&node, &target, OsStr::from_bytes(&kind), flags, Some(data.as_c_str()))
+                .map_err(|e| Errno::from_raw(e.raw_os_error()))
+        };
+        let mut flags = MountFlags::NODEV;
+        options.apply(&mut flags);
+        let result = match attempt(flags, &options.data) {
+            // As mount(8): what can't be written is mounted read-only.
+            Err(Errno::EROFS | Errno::EACCES) if !flags.contains(MountFlags::RDONLY) => {
+                attempt(flags | MountFlags::RDONLY, &options.data)
+            }
+            other => other,
+        };
+        self.forget_numbers();
+        result.map_err(|errno| match errno {
+            Errno::EINVAL | Errno::ENODEV => words::wrong_filesystem(device.as_bstr()),
+            errno => words::mount_failed(errno),
+        })
+    }
+
+    /// What blkid calls the filesystem on a device.
+    fn filesystem_kind(&self, device: &BStr) -> Result<BString> {
+        let probe = self.probe(device)?.filter(|probe| probe.usage == Usage::Filesystem);
+        Ok(probe.ok_or_else(|| words::wrong_filesystem(device))?.kind.into())
+    }
+
+    /// Filesystems that a program serves (ntfs-3g) have a program to mount them, as mount(8) calls it.
+    fn mount_by_program(&self, helper: &str, node: &Path, target: &OwnedFd, options: &BStr) -> Result<()> {
+        // The program's own descriptors are others; it replaces the link by the path that it leads to.
+        let target = format!("/proc/{}/fd/{}", std::process::id(), target.as_raw_fd());
+        let mut program = Program::new(helper).arg(node.as_os_str().as_bytes()).arg(target);
+        let asked = if options.is_empty() { BStr::new("rw") } else { options };
+        program = program.arg("-o").arg(asked);
+        program.run(helper).map(drop).map_err(|e| {
+            Failure::Text(
+                e.errno().unwrap_or(Errno::EIO),
+                format!("mount exited with status 32: {}", e.message()),
+            )
+        })
+    }
+
+    /// Changes the options of what is mounted at a path.
+    pub(crate) fn remount(&self, at: &BStr, asked: &BStr) -> Result<()> {
+        let path = self.canonical_path(at)?;
+        if !self.guest_mounts()?.iter().any(|(_, mounted)| *mounted == path) {
+            return Err(words::not_mounted(format_args!("/sysroot{path}")));
+        }
+        let target = self.sysroot().open(path.as_bstr(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        let mut flags = MountFlags::NODEV;
+        let options = options::parse(asked);
+        options.apply(&mut flags);
+        let data = CString::new(options.data).map_err(|_| Errno::EINVAL)?;
+        mount_remount(descriptor_path(&target), flags, data.as_c_str())
+            .map_err(|e| words::mount_failed(Errno::from_raw(e.raw_os_error())))
+    }
+
+    fn canonical_path(&self, path: &BStr) -> Result<BString> {
+        Tree::canonical(self, path)
+    }
+
+    /// See [`Engine::umount`].
+    pub(super) fn umount_what(&self, what: &BStr, how: UmountHow) -> Result<()> {
+        let mounts = self.guest_mounts()?;
+        let path = if what.starts_with(b"/dev/") {
+            let named = self.device(what)?.ok_or(Errno::ENOENT)?;
+            let mounted = mounts.iter().rev().find(|(mount, _)| {
+                let device = self.canonical(mount.source.as_bstr());
+                device == named || self.mounted_device(mount) == named
+            });
+            mounted.ok_or_else(|| words::not_mounted(&named))?.1.clone()
+        } else {
+            // A dead filesystem (`EIO`) can still be unmounted by its own path.
+            let path = match Tree::status(self, what, Last::Follow).and_then(|_| self.canonical_path(what)) {
+                Ok(path) => path,
+                Err(_) if mounts.iter().any(|(_, mounted)| mounted == what) => what.to_owned(),
+                Err(_) => return Err(words::no_mount_point(what)),
+            };
+            if !mounts.iter().any(|(_, mounted)| *mounted == path) {
+                return Err(words::not_mounted(format_args!("/sysroot{what}")));
+            }
+            path
+        };
+        self.umount_path(path.as_bstr(), how).map_err(|errno| words::umount_failed(path.as_bstr(), errno))
+    }
+
+    /// Unmounts what is mounted at a path without links. The directory that holds it is open meanwhile, never the mount
+    /// itself: that would keep it busy.
+    fn umount_path(&self, path: &BStr, how: UmountHow) -> std::result::Result<(), Errno> {
+        let mut flags = UnmountFlags::NOFOLLOW;
+        flags.set(UnmountFlags::FORCE, how.force);
+        flags.set(UnmountFlags::DETACH, how.lazy);
+        self.forget_numbers();
+        let result = if path == "/" {
+            unmount(self.sysroot().path(), flags)
+        } else {
+            let (parent, name) = self.sysroot().parent(path).map_err(|failure| failure.errno())?;
+            let place: PathBuf = descriptor_path(&parent).join(name);
+            unmount(place, flags)
+        };
+        result.map_err(|e| Errno::from_raw(e.raw_os_error()))
+    }
+
+    /// See [`Engine::umount_all`].
+    pub(super) fn umount_everything(&self) -> Result<()> {
+        let mut failed = Ok(());
+        for (_, path) in self.guest_mounts()?.iter().rev() {
+            if let Err(errno) = self.umount_path(path.as_bstr(), UmountHow::default()) {
+                failed = Err(words::umount_failed(path.as_bstr(), errno));
+            }
+        }
+        failed
+    }
+
+    /// See [`Engine::make_mount_point`].
+    pub(super) fn make_directory(&self, path: &BStr) -> Result<()> {
+        let (parent, name) = self.sysroot().parent(path).map_err(already_there)?;
+        Ok(rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777))?)
+    }
+
+    /// See [`Engine::remove_mount_point`].
+    pub(super) fn remove_directory(&self, path: &BStr) -> Result<()> {
+        let (parent, name) = self.sysroot().parent(path).map_err(already_there)?;
+        Ok(rustix::fs::unlinkat(&parent, name, rustix::fs::AtFlags::REMOVEDIR)?)
+    }
+}
+
+/// `/`, `.` and `..` are there, whatever the way.
+fn already_there(failure: Failure) -> Failure {
+    match failure {
+        Failure::Os(Errno::EINVAL) => Failure::Os(Errno::EEXIST),
+        other => other,
+    }
+}
