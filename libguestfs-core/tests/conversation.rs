@@ -11,7 +11,8 @@ use std::thread;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    self, CallInfo, Host, IsFileOpts, Machine, Partitioning, Reading, Storage, Volumes, Writing, call_named,
+    self, CallInfo, Host, IsFileOpts, Machine, Partitioning, Reading, Searching, Storage, Transfer, Volumes,
+    Writing, call_named,
 };
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
@@ -38,6 +39,27 @@ impl Partitioning for Double {}
 impl Storage for Double {}
 impl Volumes for Double {}
 impl Machine for Double {}
+impl Searching for Double {}
+
+impl Transfer for Double {
+    /// To `/refuse` nothing can be written, and `/stop-early` has had enough after one piece.
+    fn upload(&mut self, file: &mut FileIn<'_>, path: &BStr) -> Result<()> {
+        match path.to_str().unwrap() {
+            "/refuse" => Err(Error::daemon(Errno::EROFS, "read-only")),
+            "/stop-early" => {
+                file.next_chunk()?;
+                Err(Error::daemon(Errno::ENOSPC, "full"))
+            }
+            _ => {
+                self.uploaded = 0;
+                while let Some(piece) = file.next_chunk()? {
+                    self.uploaded += piece.len();
+                }
+                Ok(())
+            }
+        }
+    }
+}
 
 impl Reading for Double {
     fn ping_daemon(&mut self) -> Result<()> {
@@ -80,24 +102,6 @@ impl Reading for Double {
                 let size = size[1..].parse::<usize>().unwrap();
                 file.set_total(size as u64);
                 file.write_all(&(0..size).map(|i| (i % 251) as u8).collect::<Vec<_>>())
-            }
-        }
-    }
-
-    /// To `/refuse` nothing can be written, and `/stop-early` has had enough after one piece.
-    fn upload(&mut self, file: &mut FileIn<'_>, path: &BStr) -> Result<()> {
-        match path.to_str().unwrap() {
-            "/refuse" => Err(Error::daemon(Errno::EROFS, "read-only")),
-            "/stop-early" => {
-                file.next_chunk()?;
-                Err(Error::daemon(Errno::ENOSPC, "full"))
-            }
-            _ => {
-                self.uploaded = 0;
-                while let Some(piece) = file.next_chunk()? {
-                    self.uploaded += piece.len();
-                }
-                Ok(())
             }
         }
     }

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::thread;
 
 use bstr::BStr;
-use libguestfs_core::api::{Host, Machine, Partitioning, Reading, Storage, TarOutOpts, Volumes, Writing};
+use libguestfs_core::api::{
+    Host, Machine, Partitioning, Reading, Searching, Storage, TarOutOpts, Transfer, Volumes, Writing,
+};
 use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome};
 use libguestfs_core::server::{self, FileOut};
 use libguestfs_core::tar::{self, BLOCK, END, Entry, Kind, Remark, RemarkKind, padding};
@@ -27,6 +29,8 @@ impl Partitioning for Liar {}
 impl Storage for Liar {}
 impl Volumes for Liar {}
 impl Machine for Liar {}
+impl Searching for Liar {}
+impl Transfer for Liar {}
 
 impl Reading for Liar {
     fn internal_autosync(&mut self) -> Result<()> {

@@ -82,7 +82,9 @@ macro_rules! answer {
     };
 }
 
-impl Writing for Guestfsd {}
+mod searching;
+mod transfer;
+mod writing;
 
 impl Partitioning for Guestfsd {}
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    CallInfo, Host, Machine, Partitioning, Reading, Storage, Volumes, Writing, call_named, calls,
+    CallInfo, Host, Machine, Partitioning, Reading, Searching, Storage, Transfer, Volumes, Writing,
+    call_named, calls,
 };
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
@@ -144,6 +145,19 @@ impl Partitioning for Small {}
 impl Storage for Small {}
 impl Volumes for Small {}
 impl Machine for Small {}
+impl Searching for Small {}
+
+impl Transfer for Small {
+    fn upload(&mut self, file: &mut FileIn<'_>, path: &BStr) -> Result<()> {
+        while let Some(piece) = file.next_chunk()? {
+            self.uploaded += piece.len();
+            if path.ends_with(b"full") {
+                return Err(Error::usage("no more"));
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Reading for Small {
     fn list_devices(&mut self) -> Result<Vec<BString>> {
@@ -154,16 +168,6 @@ impl Reading for Small {
         file.set_total(u64::try_from(DOWNLOAD).unwrap_or(0));
         file.write_all(&[7; DOWNLOAD])?;
         if path.ends_with(b"late") { Err(Error::usage("a failure after the file began")) } else { Ok(()) }
-    }
-
-    fn upload(&mut self, file: &mut FileIn<'_>, path: &BStr) -> Result<()> {
-        while let Some(piece) = file.next_chunk()? {
-            self.uploaded += piece.len();
-            if path.ends_with(b"full") {
-                return Err(Error::usage("no more"));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -9,9 +9,11 @@
 mod machine;
 mod partitioning;
 mod reading;
+mod searching;
 mod storage;
 mod structs;
 mod trace;
+mod transfer;
 mod volumes;
 mod writing;
 
@@ -25,9 +27,11 @@ pub use crate::wire::xdr::{Char, Hashtable, Uuid};
 pub use machine::*;
 pub use partitioning::*;
 pub use reading::*;
+pub use searching::*;
 pub use storage::*;
 pub use structs::*;
 pub(crate) use trace::Trace;
+pub use transfer::*;
 pub use volumes::*;
 pub use writing::*;
 
@@ -153,15 +157,23 @@ impl CallInfo {
 pub const HIGHEST_PROCEDURE: u32 = 522;
 
 /// All calls that a daemon answers. One that a daemon does not implement is answered with "needs an appliance".
-pub trait Daemon: Reading + Writing + Partitioning + Storage + Volumes + Machine {}
+pub trait Daemon:
+    Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine
+{
+}
 
-impl<D: Reading + Writing + Partitioning + Storage + Volumes + Machine + ?Sized> Daemon for D {}
+impl<D> Daemon for D where
+    D: Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + ?Sized
+{
+}
 
 /// Every call of the definition.
 pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
     reading::CALLS
         .iter()
+        .chain(&searching::CALLS)
         .chain(&writing::CALLS)
+        .chain(&transfer::CALLS)
         .chain(&partitioning::CALLS)
         .chain(&storage::CALLS)
         .chain(&volumes::CALLS)
@@ -174,7 +186,9 @@ pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
 /// What is to be sent as an error reply. A reply that was sent, and a transfer that was cancelled, are successes.
 pub fn dispatch<D: Daemon + ?Sized>(daemon: &mut D, call: &mut Call<'_>) -> Result<()> {
     reading::dispatch(daemon, call)
+        .or_else(|| searching::dispatch(daemon, call))
         .or_else(|| writing::dispatch(daemon, call))
+        .or_else(|| transfer::dispatch(daemon, call))
         .or_else(|| partitioning::dispatch(daemon, call))
         .or_else(|| storage::dispatch(daemon, call))
         .or_else(|| volumes::dispatch(daemon, call))

@@ -540,15 +540,7 @@ pub trait Reading: Host {
     #[call(93)]
     fn equal(&mut self, file1: &Pathname, file2: &Pathname) -> Result<bool>;
 
-    // --- For an appliance: writing, keys, hives
-
-    /// Writes a file or device with the content of the caller's file.
-    #[call(66, cancellable, progress)]
-    fn upload(&mut self, filename: &mut FileIn<'_>, remotefilename: &DevOrPath) -> Result<()>;
-
-    /// Makes a file with this content.
-    #[call(246)]
-    fn internal_write(&mut self, path: &Pathname, content: &Buffer) -> Result<()>;
+    // --- For an appliance: keys, hives
 
     /// Writes the changes of the open registry hive, back to its file or to another one.
     #[call(362, group = "hivex")]

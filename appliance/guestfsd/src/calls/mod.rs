@@ -32,6 +32,7 @@ mod stat;
 mod system;
 mod tar;
 mod walk;
+mod writing;
 mod xattrs;
 mod xfs;
 

@@ -1,7 +1,8 @@
-//! Where a call writes the file that it sends: the protocol's [`FileOut`], or memory in tests.
+//! What a call has to do with its caller while it runs: the file that it sends or receives, and how far it is. It is the
+//! protocol's [`FileOut`], [`FileIn`] and [`Meter`], or memory in tests.
 
 use libguestfs_core::Result;
-use libguestfs_core::server::FileOut;
+use libguestfs_core::server::{FileIn, FileOut, Meter};
 
 /// Takes the bytes of a file in order.
 pub(crate) trait Sink {
@@ -30,6 +31,44 @@ impl Sink for Vec<u8> {
     }
 
     fn set_total(&mut self, _bytes: u64) {}
+}
+
+/// Gives the bytes of a file in order.
+pub(crate) trait Source {
+    /// The next bytes, or `None` at the end.
+    fn next(&mut self) -> Result<Option<&[u8]>>;
+}
+
+impl Source for FileIn<'_> {
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        self.next_chunk()
+    }
+}
+
+#[cfg(test)]
+impl Source for std::slice::Chunks<'_, u8> {
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        Ok(Iterator::next(self))
+    }
+}
+
+/// Hears how far a call is.
+pub(crate) trait Told {
+    /// So much of `total` is done.
+    fn tell(&mut self, position: u64, total: u64) -> Result<()>;
+}
+
+impl Told for Meter<'_> {
+    fn tell(&mut self, position: u64, total: u64) -> Result<()> {
+        Meter::tell(self, position, total)
+    }
+}
+
+/// Nobody does.
+impl Told for () {
+    fn tell(&mut self, _position: u64, _total: u64) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes that small writes are gathered to before they are sent.

@@ -16,6 +16,7 @@ use libguestfs_core::{Error, Result};
 use tempfile::TempDir;
 
 use crate::Guestfsd;
+use crate::engine::kernel::Kernel;
 use crate::engine::native::{Drive, Native};
 
 mod btrfs;
@@ -28,6 +29,7 @@ mod mounts;
 mod names;
 mod tar;
 mod wire;
+mod writing;
 mod xfs;
 
 /// An image file.
@@ -154,4 +156,9 @@ fn serve(
         libguestfs_core::server::serve(&mut channel, &mut daemon).unwrap();
     });
     (ours, thread)
+}
+
+/// A daemon in a running system, whose guest is a plain directory.
+fn over_directory(directory: &Path) -> Guestfsd {
+    Guestfsd::new(Box::new(Kernel::over_directory(directory, Vec::new())))
 }
