@@ -86,9 +86,8 @@ mod searching;
 mod transfer;
 mod writing;
 
-impl Partitioning for Guestfsd {}
-
-impl Storage for Guestfsd {}
+mod partitioning;
+mod storage;
 
 impl Volumes for Guestfsd {}
 
@@ -144,6 +143,8 @@ impl Reading for Guestfsd {
         vglvuuids(vgname: &PlainString) -> Vec<BString>;
 
         list_filesystems() -> Hashtable;
+        blkid(device: &Device) -> Hashtable;
+        tune2fs_l(device: &Device) -> Hashtable;
         vfs_type(mountable: &Mountable) -> BString;
         vfs_label(mountable: &Mountable) -> BString;
         vfs_uuid(mountable: &Mountable) -> BString;
