@@ -18,12 +18,14 @@ pub struct Guestfsd {
     pub(crate) inspection: Option<Inspection>,
     /// Why the last file transfer failed, for `debug last_error`: the protocol has no place for it.
     pub(crate) last_failure: BString,
+    /// Which devices LVM may see, as a piece of its configuration; all if there is none.
+    pub(crate) lvm_filter: Option<String>,
 }
 
 impl Guestfsd {
     /// A daemon that sees the disks and mounts of `engine`.
     pub fn new(engine: Box<dyn Engine>) -> Self {
-        Guestfsd { engine, inspection: None, last_failure: BString::default() }
+        Guestfsd { engine, inspection: None, last_failure: BString::default(), lvm_filter: None }
     }
 
     /// Is anything mounted? Until then no path means anything.
@@ -52,6 +54,7 @@ impl Host for Guestfsd {
     fn check_argument(&mut self, call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
         check_text(call, kind, value)?;
         match kind {
+            Kind::Device if call.name == "lvremove" && self.is_volume_group(value) => Ok(()),
             Kind::Device | Kind::DeviceList => self.need_device(call, value),
             Kind::Mountable | Kind::MountableOrPath
                 if kind == Kind::Mountable || value.starts_with(b"btrfsvol:") =>
@@ -84,12 +87,11 @@ macro_rules! answer {
 
 mod searching;
 mod transfer;
+mod volumes;
 mod writing;
 
 mod partitioning;
 mod storage;
-
-impl Volumes for Guestfsd {}
 
 impl Machine for Guestfsd {}
 

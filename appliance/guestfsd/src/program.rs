@@ -187,6 +187,9 @@ impl Program {
             .env("HOME", "/")
             .env("TMPDIR", "/tmp")
             .env("LVM_SUPPRESS_FD_WARNINGS", "1")
+            // No udev makes nodes here: what makes devices makes their nodes itself, at once.
+            .env("DM_DISABLE_UDEV", "1")
+            .env("MDADM_NO_UDEV", "1")
             .current_dir("/")
             .stdin(stdin)
             .stdout(stdout)

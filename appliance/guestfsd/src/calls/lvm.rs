@@ -26,6 +26,13 @@ impl Guestfsd {
     }
 
     pub(crate) fn pvs(&mut self) -> Result<Vec<BString>> {
+        if self.lvm_is_filtered() {
+            let mut list: Vec<BString> = self.report_pvs()?.into_iter().map(|pv| pv.pv_name).collect();
+            // What is missing has no device.
+            list.retain(|name| name.starts_with(b"/dev/"));
+            list.sort();
+            return Ok(list);
+        }
         let volumes = self.volumes()?;
         let mut list: Vec<_> = volumes.physical_volumes.iter().filter_map(|pv| pv.device.clone()).collect();
         list.sort();
@@ -33,6 +40,11 @@ impl Guestfsd {
     }
 
     pub(crate) fn vgs(&mut self) -> Result<Vec<BString>> {
+        if self.lvm_is_filtered() {
+            let mut list: Vec<BString> = self.report_vgs()?.into_iter().map(|group| group.vg_name).collect();
+            list.sort();
+            return Ok(list);
+        }
         let mut list: Vec<_> = self.volumes()?.groups.iter().map(|group| group.name.clone()).collect();
         list.sort();
         Ok(list)
@@ -44,6 +56,11 @@ impl Guestfsd {
 
     /// Devices of all logical volumes that are for use.
     pub(super) fn logical_volumes(&self) -> Result<Vec<BString>> {
+        if self.lvm_is_filtered() {
+            let mut list = self.report_lv_devices()?;
+            list.sort();
+            return Ok(list);
+        }
         let volumes = self.volumes()?;
         let mut list: Vec<_> = listed(&volumes).map(|(group, lv)| device_name(group, lv)).collect();
         list.sort();
@@ -51,19 +68,34 @@ impl Guestfsd {
     }
 
     pub(crate) fn pvs_full(&mut self) -> Result<Vec<LvmPv>> {
-        let volumes = self.volumes()?;
-        let mut list: Vec<_> = volumes.physical_volumes.iter().map(physical_volume).collect();
+        let mut list: Vec<_> = match self.engine.kernel() {
+            Some(_) => self.report_pvs()?,
+            None => self.volumes()?.physical_volumes.iter().map(physical_volume).collect(),
+        };
         list.sort_by(|a, b| a.pv_name.cmp(&b.pv_name));
         Ok(list)
     }
 
     pub(crate) fn vgs_full(&mut self) -> Result<Vec<LvmVg>> {
-        let mut list: Vec<_> = self.volumes()?.groups.iter().map(volume_group).collect();
+        let mut list: Vec<_> = match self.engine.kernel() {
+            Some(_) => self.report_vgs()?,
+            None => self.volumes()?.groups.iter().map(volume_group).collect(),
+        };
         list.sort_by(|a, b| a.vg_name.cmp(&b.vg_name));
         Ok(list)
     }
 
     pub(crate) fn lvs_full(&mut self) -> Result<Vec<LvmLv>> {
+        let mut list = match self.engine.kernel() {
+            Some(_) => self.report_lvs()?,
+            None => self.read_lvs()?,
+        };
+        list.sort_by(|(a_group, a), (b_group, b)| (a_group, &a.lv_name).cmp(&(b_group, &b.lv_name)));
+        Ok(list.into_iter().map(|(_, lv)| lv).collect())
+    }
+
+    /// What the metadata says, with the names of groups.
+    fn read_lvs(&self) -> Result<Vec<(BString, LvmLv)>> {
         let volumes = self.volumes()?;
         let mut list = Vec::new();
         let mut active = 0;
@@ -81,8 +113,7 @@ impl Guestfsd {
                 list.push((group.name.clone(), logical_volume(lv, minor)));
             }
         }
-        list.sort_by(|(a_group, a), (b_group, b)| (a_group, &a.lv_name).cmp(&(b_group, &b.lv_name)));
-        Ok(list.into_iter().map(|(_, lv)| lv).collect())
+        Ok(list)
     }
 
     /// Volumes are looked for when they are first asked for; what there is does not change.
