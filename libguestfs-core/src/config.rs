@@ -37,6 +37,13 @@ pub(crate) fn settings_from(variable: impl Fn(&str) -> Option<OsString>) -> Resu
         .or_else(|| variable("LIBGUESTFS_QEMU"))
         .filter(|v| !v.is_empty())
         .map(PathBuf::from);
+    settings.kernel = variable("SUPERMIN_KERNEL").filter(|v| !v.is_empty()).map(PathBuf::from);
+    settings.modules = variable("SUPERMIN_MODULES").filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(v) = variable("PATH").filter(|v| !v.is_empty()) {
+        settings.search_path = v;
+    }
+    // A terminal type that is not text is none.
+    settings.term = variable("TERM").and_then(|v| v.into_string().ok());
     settings.append = text("LIBGUESTFS_APPEND")?;
     if let Some(v) = text("LIBGUESTFS_MEMSIZE")? {
         settings.set_memsize(

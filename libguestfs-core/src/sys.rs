@@ -1,7 +1,12 @@
 //! The one module with unsafe code: what has no safe wrapper.
-#![expect(unsafe_code, reason = "ownership of descriptors that the kernel made, and fcntl(F_SETOWN)")]
+#![expect(
+    unsafe_code,
+    reason = "ownership of descriptors that the kernel made, fcntl(F_SETOWN), and what a child does before exec"
+)]
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -21,4 +26,36 @@ pub(crate) fn send_sigio_for(fd: &OwnedFd) -> nix::Result<()> {
         Errno::result(libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK))?;
     }
     Ok(())
+}
+
+/// A duplicate of `fd` with that number, which programs started from now on inherit. Nothing in this process may have it.
+pub(crate) fn duplicate_as(fd: &OwnedFd, number: RawFd) -> nix::Result<OwnedFd> {
+    let given = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD(number))?;
+    // SAFETY: fcntl has just made this descriptor, which nothing else in this process knows of.
+    let given_fd = unsafe { OwnedFd::from_raw_fd(given) };
+    if given == number { Ok(given_fd) } else { Err(Errno::EBUSY) }
+}
+
+/// Has the program that `command` starts killed when this thread, its parent, ends.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    let parent = nix::unistd::getpid();
+    let ask = move || {
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        // The parent may have ended before.
+        if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(ask) };
+}
+
+/// Limits the address space (bytes) and CPU time of the program that `command` starts, and ends it with this thread.
+pub(crate) fn limit(command: &mut Command, memory: u64, cpu_seconds: u64) {
+    use nix::sys::resource::{Resource, setrlimit};
+    end_with_parent(command);
+    let limit = move || {
+        setrlimit(Resource::RLIMIT_AS, memory, memory)?;
+        Ok(setrlimit(Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds)?)
+    };
+    // SAFETY: as above.
+    unsafe { command.pre_exec(limit) };
 }

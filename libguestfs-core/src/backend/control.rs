@@ -112,7 +112,7 @@ pub trait Packet: Sized {
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError>;
 }
 
-fn whole<'a, T>(
+pub(super) fn whole<'a, T>(
     bytes: &'a [u8],
     decode: impl FnOnce(u32, &mut Reader<'a>) -> Result<T, DecodeError>,
 ) -> Result<T, DecodeError> {

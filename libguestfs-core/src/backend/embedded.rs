@@ -22,7 +22,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 
 use super::control::{DriveMessage, FromDaemon, OpenedFile, RelatedRequest, ToDaemon, receive, send};
 use super::policy::ImageFiles;
-use super::{Backend, Process, Running};
+use super::{Backend, Process, Running, with_causes};
 use crate::handle::{Drive, DriveSource, NULL_DISK_SIZE, Settings, open_image};
 use crate::wire::Channel;
 use crate::{Error, NEEDS_APPLIANCE, Result};
@@ -49,6 +49,16 @@ pub fn program_has_daemon() {
     PROGRAM_HAS_DAEMON.store(true, Ordering::Relaxed);
 }
 
+/// Refuses to start this program again if that would run it a second time.
+pub(super) fn program_can_start_itself() -> Result<()> {
+    if PROGRAM_HAS_DAEMON.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    Err(Error::launch(
+        "this program can't start itself as the embedded daemon: its main function does not call guestfsd::run_if_daemon",
+    ))
+}
+
 /// For the daemon: ends this process as soon as the other end of the lifeline, a pipe, is closed, that is when the
 /// handle's process is gone, in whatever way. (A parent-death signal would come at the end of the *thread* that
 /// launched.) The pipe carries nothing; SIGIO, whose default is to end the process, announces its end.
@@ -70,11 +80,7 @@ pub(super) struct Embedded;
 
 impl Backend for Embedded {
     fn start(&self, drives: &[Drive], settings: &Settings, warn: &dyn Fn(&str)) -> Result<Running> {
-        if !PROGRAM_HAS_DAEMON.load(Ordering::Relaxed) {
-            return Err(Error::launch(
-                "this program can't start itself as the embedded daemon: its main function does not call guestfsd::run_if_daemon",
-            ));
-        }
+        program_can_start_itself()?;
         let sandbox = !settings.backend_flag("no_sandbox");
         if !sandbox {
             warn(
@@ -130,11 +136,11 @@ impl Backend for Embedded {
                 Error::launch(format!("the embedded daemon did not start: {}", process.obituary()))
             }
         })?;
-        Ok(Running { channel: Channel::new(stream), process: Box::new(process) })
+        Ok(Running { channel: Channel::new(stream), command: String::new(), process: Box::new(process) })
     }
 }
 
-fn pair(kind: SockType) -> Result<(OwnedFd, OwnedFd)> {
+pub(super) fn pair(kind: SockType) -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
         .map_err(|e| Error::io("making a socket pair", e.into()))
 }
@@ -194,13 +200,6 @@ fn introduce(
     }
 }
 
-fn with_causes(error: &Error) -> BString {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}").into(),
-        None => error.to_string().into(),
-    }
-}
-
 fn open_related(files: &mut [Option<ImageFiles>], request: &RelatedRequest) -> Result<(u32, File)> {
     let drive = usize::try_from(request.drive).ok().and_then(|i| files.get_mut(i)).and_then(Option::as_mut);
     let drive = drive
@@ -239,7 +238,7 @@ fn describe(drive: &Drive, settings: &Settings) -> Result<(Option<File>, DriveMe
 }
 
 /// The logical sector size of a block device, from sysfs; 512 bytes for an image file.
-fn device_sector_size(path: &Path, file: &File) -> Result<u32> {
+pub(super) fn device_sector_size(path: &Path, file: &File) -> Result<u32> {
     use std::os::unix::fs::MetadataExt;
     let metadata = file.metadata().map_err(|e| Error::io(path.display().to_string(), e))?;
     if !metadata.file_type().is_block_device() {
@@ -256,7 +255,7 @@ fn device_sector_size(path: &Path, file: &File) -> Result<u32> {
 }
 
 /// An empty file or a failing disk is better named here than by the daemon.
-fn check_readable(path: &Path, file: &File) -> Result<()> {
+pub(super) fn check_readable(path: &Path, file: &File) -> Result<()> {
     match file.read_at(&mut [0; 512], 0) {
         Ok(0) => Err(Error::usage(format!("{}: is empty, not a disk image", path.display()))),
         Ok(_) => Ok(()),

@@ -1,11 +1,23 @@
 //! Backends: ways to start a daemon. All of them hand back one byte stream, over which everything else goes.
 
+mod appliance;
 mod control;
+mod direct;
 mod embedded;
+mod images;
+mod kvm;
+mod overlay;
 mod policy;
+mod qemu_img;
+mod supervisor;
+mod uml;
 mod unix;
 
 use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+
+use bstr::BString;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::handle::{Drive, Settings};
 use crate::wire::Channel;
@@ -13,6 +25,10 @@ use crate::{Error, Result};
 
 pub use control::{DriveMessage, FromDaemon, OpenedFile, Packet, RelatedRequest, ToDaemon, receive, send};
 pub use embedded::{DAEMON_ARGUMENT, end_with, program_has_daemon};
+pub use supervisor::{SUPERVISOR_ARGUMENT, supervise};
+
+/// Wished size in bytes of the buffers of a stream to an appliance.
+const STREAM_BUFFER: usize = 1 << 20;
 
 /// Starts a daemon and keeps what belongs to it.
 pub(crate) trait Backend: Debug {
@@ -25,6 +41,8 @@ pub(crate) trait Backend: Debug {
 pub(crate) struct Running {
     /// The stream, before the launch flag.
     pub(crate) channel: Channel,
+    /// The commands that were run, for a verbose handle.
+    pub(crate) command: String,
     /// The process behind it. Dropping it stops the daemon and removes what it left.
     pub(crate) process: Box<dyn Process>,
 }
@@ -42,19 +60,36 @@ pub(crate) trait Process: Debug + Send {
 pub(crate) fn by_name(name: &str) -> Result<Box<dyn Backend>> {
     match name {
         "auto" | "embedded" => Ok(Box::new(embedded::Embedded)),
+        "appliance" => Ok(Box::new(appliance::Best)),
+        "direct" => Ok(Box::new(direct::Direct)),
+        "uml" => Ok(Box::new(uml::Uml)),
         _ => {
             if let Some(path) = name.strip_prefix("unix:") {
                 return Ok(Box::new(unix::Unix(path.into())));
             }
-            if matches!(name, "direct" | "uml" | "appliance")
-                || name == "libvirt"
-                || name.starts_with("libvirt:")
-            {
+            if name == "libvirt" || name.starts_with("libvirt:") {
                 return Err(Error::launch(format!(
-                    "the backend ‘{name}’ is not built in yet; unset LIBGUESTFS_BACKEND to use the embedded one"
+                    "the backend ‘{name}’ is not built in; ‘direct’ runs the same virtual machine without libvirt"
                 )));
             }
-            Err(Error::usage(format!("there is no backend ‘{name}’; known are auto, embedded and unix:PATH")))
+            Err(Error::usage(format!(
+                "there is no backend ‘{name}’; known are auto, embedded, appliance, direct, uml and unix:PATH"
+            )))
         }
     }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &Error) -> BString {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}").into(),
+        None => error.to_string().into(),
+    }
+}
+
+/// Gives a stream room for several writes, so that one end writes while the other reads. The kernel gives what its limit
+/// (net.core.wmem_max) allows.
+fn roomy(one: &OwnedFd, other: &OwnedFd) {
+    let _ = setsockopt(one, sockopt::SndBuf, &STREAM_BUFFER);
+    let _ = setsockopt(other, sockopt::SndBuf, &STREAM_BUFFER);
 }

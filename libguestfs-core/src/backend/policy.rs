@@ -51,6 +51,11 @@ impl ImageFiles {
         Ok(ImageFiles { files: vec![(image.to_owned(), (metadata.dev(), metadata.ino()))], own, allowed })
     }
 
+    /// Where a file is.
+    pub(super) fn path(&self, file: u32) -> Option<&Path> {
+        usize::try_from(file).ok().and_then(|i| self.files.get(i)).map(|f| f.0.as_path())
+    }
+
     /// Opens the file that file number `from` calls `name`, and gives its number.
     pub(super) fn open(&mut self, from: u32, name: &BStr) -> Result<(u32, File)> {
         let refuse = |why: String| Error::launch(why);

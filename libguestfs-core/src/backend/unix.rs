@@ -20,7 +20,11 @@ impl Backend for Unix {
             ));
         }
         let stream = UnixStream::connect(&self.0).map_err(|e| Error::io(self.0.display().to_string(), e))?;
-        Ok(Running { channel: Channel::new(stream.into()), process: Box::new(Elsewhere) })
+        Ok(Running {
+            channel: Channel::new(stream.into()),
+            command: String::new(),
+            process: Box::new(Elsewhere),
+        })
     }
 }
 

@@ -71,9 +71,10 @@ impl Guestfs {
 
     /// An appliance that knows what the embedded daemon knew.
     fn appliance(&self, inner: &Inner, fallback: &Fallback) -> Result<Connection> {
-        let Running { channel, process } =
+        let Running { channel, command, process } =
             backend::by_name(APPLIANCE)?
                 .start(&inner.drives, &fallback.settings, &|text: &str| self.warn(text))?;
+        self.verbose(|| command);
         let mut connection = self.await_launch_flag(channel, process)?;
         for call in &fallback.calls {
             let hooks = super::HandleHooks { handle: self };

@@ -173,7 +173,8 @@ impl Guestfs {
         let warn = |text: &str| self.warn(text);
         let started = backend::by_name(&settings.backend)?.start(&inner.drives, &settings, &warn);
         match started {
-            Ok(Running { channel, process }) => {
+            Ok(Running { channel, command, process }) => {
+                self.verbose(|| command);
                 inner.state = State::Ready(self.await_launch_flag(channel, process)?);
             }
             // An image in a format that only qemu reads.

@@ -35,6 +35,18 @@ pub struct Settings {
     pub append: Option<String>,
     /// Memory of the appliance in MiB.
     pub memsize: Option<u32>,
+    /// Virtual processors of the appliance.
+    pub smp: Option<u32>,
+    /// Has the appliance a network?
+    pub network: bool,
+    /// The kernel for an appliance, instead of the newest one of the host.
+    pub kernel: Option<PathBuf>,
+    /// The directory of that kernel's modules.
+    pub modules: Option<PathBuf>,
+    /// Directories in which programs of the host are looked for, colons between (PATH).
+    pub search_path: OsString,
+    /// The terminal's type, which the appliance is told.
+    pub term: Option<String>,
 }
 
 impl Default for Settings {
@@ -52,6 +64,12 @@ impl Default for Settings {
             hv: None,
             append: None,
             memsize: None,
+            smp: None,
+            network: false,
+            kernel: None,
+            modules: None,
+            search_path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+            term: None,
         }
     }
 }
@@ -68,6 +86,18 @@ impl Settings {
             )));
         }
         self.memsize = Some(mebibytes);
+        Ok(())
+    }
+
+    /// Sets the number of virtual processors of the appliance.
+    ///
+    /// # Errors
+    /// `Usage` if it is none.
+    pub fn set_smp(&mut self, processors: u32) -> Result<()> {
+        if processors == 0 {
+            return Err(Error::usage("invalid smp parameter: an appliance has at least one processor"));
+        }
+        self.smp = Some(processors);
         Ok(())
     }
 

@@ -30,11 +30,14 @@ use crate::engine::native::{Drive, Native};
 use crate::source::{self, FileSource};
 use crate::{Guestfsd, log};
 
-/// To be called first thing in a program's `main`: if the program was started as the embedded daemon, serves until the
-/// caller is gone and returns the status to exit with. Otherwise notes that the program can be started that way.
+/// To be called first thing in a program's `main`: if the program was started as the embedded daemon or as the supervisor
+/// of an appliance, serves until the caller is gone and returns the status to exit with. Otherwise notes that the program can be started that way.
 pub fn run_if_daemon() -> Option<ExitCode> {
-    let is_daemon = std::env::args_os().nth(1) == Some(OsString::from(DAEMON_ARGUMENT));
-    if !is_daemon {
+    let argument = std::env::args_os().nth(1);
+    if argument == Some(OsString::from(backend::SUPERVISOR_ARGUMENT)) {
+        return Some(backend::supervise());
+    }
+    if argument != Some(OsString::from(DAEMON_ARGUMENT)) {
         backend::program_has_daemon();
         return None;
     }
