@@ -1,4 +1,4 @@
-//! Makes an appliance and says how long it took: `build [host|uml] CACHEDIR DAEMON`.
+//! Makes an appliance and says how long it took: `build [host|uml] CACHEDIR DAEMON [disk]`.
 
 #![expect(clippy::print_stdout, reason = "a program")]
 
@@ -11,7 +11,9 @@ fn main() {
     let kind = if arguments[1] == "uml" { KernelKind::Uml } else { KernelKind::Host };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let start = Instant::now();
-    match build(&Request::new(kind, &arguments[2], &arguments[3], path)) {
+    let mut request = Request::new(kind, &arguments[2], &arguments[3], path);
+    request.has_disk = arguments.get(4).is_some_and(|word| word == "disk");
+    match build(&request) {
         Ok(appliance) => println!("{:?} {appliance:#?}", start.elapsed()),
         Err(e) => println!("{:?} {e:?}", start.elapsed()),
     }

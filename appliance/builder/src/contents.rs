@@ -6,6 +6,9 @@
 //! /usr/lib/modules/VERSION       modules; /etc/guestfs/modules lists those to load first, in order
 //! /etc                           settings; /etc/guestfs/manifest.json: what all of it was made from
 //! ```
+//!
+//! That is one initramfs ([`whole`]), or a small one ([`first`]) and a disk with all of `/usr` ([`rest`]), which tools share:
+//! of the disk, only what is used is ever read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,10 +31,15 @@ const MOUNT_POINTS: &[&str] = &["/dev", "/proc", "/run", "/sys", "/sysroot", "/t
 const CONSOLE: (u32, u32) = (5, 1);
 /// Scripts run by scripts run by …
 const INTERPRETER_DEPTH_MAX: usize = 4;
+/// The filesystem of the disk with the rest.
+pub(crate) const REST_FILESYSTEM: &str = "squashfs";
+/// What an appliance was made from; it is known below `/etc` too.
+const MANIFEST: &str = "/usr/lib/guestfs/manifest.json";
+const MANIFEST_LINK: &str = "/etc/guestfs/manifest.json";
 /// Which packages are installed, where the host is of Debian's family.
 const DPKG_STATUS: &str = "/var/lib/dpkg/status";
 
-/// What an appliance was made from: `/etc/guestfs/manifest.json`.
+/// What an appliance was made from.
 #[derive(Debug, Serialize)]
 struct Manifest<'a> {
     /// Version of this file's form.
@@ -65,15 +73,54 @@ struct Gatherer<'a> {
 
 /// All of an appliance with this kernel, whose daemon is the program `daemon`.
 pub(crate) fn whole(host: &Host, kernel: &Kernel, daemon: &Path) -> Result<Tree> {
+    let modules = Modules::read(host, &kernel.modules)?;
     let mut gatherer = Gatherer::new(host, daemon)?;
     gatherer.skeleton()?;
     gatherer.daemon(daemon)?;
-    let modules = Modules::read(host, &kernel.modules)?;
-    gatherer.modules(&modules, kernel)?;
+    gatherer.boot_list(&modules)?;
+    gatherer.modules(&modules, &modules.all(), kernel)?;
     gatherer.programs(kernel)?;
-    gatherer.data(DATA)?;
-    gatherer.data(SETTINGS)?;
     Ok(gatherer.tree)
+}
+
+/// What an appliance needs until it has mounted the rest, which is [`rest`], at `/usr`.
+pub(crate) fn first(host: &Host, kernel: &Kernel, daemon: &Path) -> Result<Tree> {
+    let modules = Modules::read(host, &kernel.modules)?;
+    let mut gatherer = Gatherer::new(host, daemon)?;
+    gatherer.skeleton()?;
+    gatherer.daemon(daemon)?;
+    gatherer.boot_list(&modules)?;
+    gatherer.modules(&modules, &modules.to_mount_the_rest(), kernel)?;
+    Ok(gatherer.tree)
+}
+
+/// Programs, libraries and modules: all is below `/usr`.
+pub(crate) fn rest(host: &Host, kernel: &Kernel) -> Result<Tree> {
+    let modules = Modules::read(host, &kernel.modules)?;
+    let mut gatherer = Gatherer::new(host, &some_program(host)?)?;
+    gatherer.modules(&modules, &modules.all(), kernel)?;
+    gatherer.programs(kernel)?;
+    Ok(gatherer.tree)
+}
+
+/// Can the kernel mount the image of [`rest`]?
+pub(crate) fn can_mount_rest(host: &Host, kernel: &Kernel) -> Result<bool> {
+    Modules::read(host, &kernel.modules)?.has(REST_FILESYSTEM)
+}
+
+/// A program for this machine.
+fn some_program(host: &Host) -> Result<PathBuf> {
+    for name in PROGRAMS.iter().map(|program| program.name) {
+        for directory in DIRECTORIES {
+            let path = Path::new(directory).join(name);
+            if let Some(bytes) = host.read(&path)?
+                && elf::is_elf(&bytes)
+            {
+                return Ok(path);
+            }
+        }
+    }
+    Err(Error::unusable("the host has none of the programs that an appliance needs"))
 }
 
 impl<'a> Gatherer<'a> {
@@ -110,10 +157,11 @@ impl<'a> Gatherer<'a> {
         }
         self.tree.link("/etc/mtab", "../proc/self/mounts")?;
         self.tree.device("/dev/console", CONSOLE.0, CONSOLE.1)?;
+        self.tree.link(MANIFEST_LINK, MANIFEST)?;
         for (path, text) in OWN {
             self.tree.text(path, *text)?;
         }
-        Ok(())
+        self.data(SETTINGS)
     }
 
     fn daemon(&mut self, daemon: &Path) -> Result<()> {
@@ -123,15 +171,15 @@ impl<'a> Gatherer<'a> {
         self.tree.file("/init", content, true)
     }
 
-    fn modules(&mut self, modules: &Modules<'_>, kernel: &Kernel) -> Result<()> {
-        let target = Path::new("/usr/lib/modules").join(&kernel.version);
+    fn boot_list(&mut self, modules: &Modules<'_>) -> Result<()> {
         let boot = modules.boot();
-        let mut all = modules.wanted();
-        all.extend(boot.iter().cloned());
-        modules.put(&all, &target, &mut self.tree)?;
         let places = boot.iter().filter_map(|name| modules.place(name));
         let list: String = places.map(|place| format!("{}\n", place.display())).collect();
         self.tree.text("/etc/guestfs/modules", list)
+    }
+
+    fn modules(&mut self, modules: &Modules<'_>, names: &[String], kernel: &Kernel) -> Result<()> {
+        modules.put(names, &Path::new("/usr/lib/modules").join(&kernel.version), &mut self.tree)
     }
 
     fn programs(&mut self, kernel: &Kernel) -> Result<()> {
@@ -156,7 +204,8 @@ impl<'a> Gatherer<'a> {
         let mut text = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| Error::unusable(format!("the manifest can't be written: {e}")))?;
         text.push(b'\n');
-        self.tree.text("/etc/guestfs/manifest.json", text)
+        self.tree.text(MANIFEST, text)?;
+        self.data(DATA)
     }
 
     /// Adds the program of that name, if the host has it.

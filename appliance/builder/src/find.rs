@@ -40,8 +40,9 @@ fn in_directory(directory: &Path) -> Option<Found> {
             kernel: directory.join(KERNEL),
             kernel_version: String::new(),
             initrd: directory.join(INITRD),
+            programs: None,
             root: Some(directory.join(ROOT)),
-            _entry: None,
+            _entries: Vec::new(),
         }));
     }
     None

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::contents::REST_FILESYSTEM;
 use crate::error::{About, Error, Result};
 use crate::host::Host;
 use crate::tree::{Content, Tree};
@@ -144,9 +145,21 @@ impl<'a> Modules<'a> {
         self.in_order(BOOT.iter().map(|name| (*name).to_owned()))
     }
 
-    /// Those that are [`WANTED`], with what they need.
-    pub(crate) fn wanted(&self) -> Vec<String> {
-        self.in_order(self.modules.iter().filter(|(_, m)| is_wanted(&m.file)).map(|(name, _)| name.clone()))
+    /// All that may be needed, with what they need.
+    pub(crate) fn all(&self) -> Vec<String> {
+        let wanted = self.modules.iter().filter(|(_, m)| is_wanted(&m.file)).map(|(name, _)| name.clone());
+        self.in_order(BOOT.iter().map(|name| (*name).to_owned()).chain(wanted))
+    }
+
+    /// Those that the disk with all others needs.
+    pub(crate) fn to_mount_the_rest(&self) -> Vec<String> {
+        self.in_order(BOOT.iter().copied().chain([REST_FILESYSTEM]).map(str::to_owned))
+    }
+
+    /// Is there a module of that name, or is it built in?
+    pub(crate) fn has(&self, name: &str) -> Result<bool> {
+        let builtin = self.lines("modules.builtin")?;
+        Ok(self.modules.contains_key(name) || builtin.iter().any(|file| name_of(file) == name))
     }
 
     fn in_order(&self, names: impl Iterator<Item = String>) -> Vec<String> {
