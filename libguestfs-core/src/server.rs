@@ -49,6 +49,7 @@ pub fn serve<D: Daemon + ?Sized>(channel: &mut Channel, daemon: &mut D) -> Resul
         }
         // One large call must not keep its memory for good.
         message.shrink_to(64 * 1024);
+        daemon.between_calls();
     }
 }
 

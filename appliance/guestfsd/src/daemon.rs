@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use crate::engine::{Engine, Mountable as ParsedMountable};
 use crate::error::{At, refused, strerror};
+use crate::init;
 
 /// A daemon over an engine. It answers one call at a time.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ impl Guestfsd {
 impl Host for Guestfsd {
     fn note_failure(&mut self, error: &Error) {
         self.last_failure = error.message().into();
+    }
+
+    fn between_calls(&mut self) {
+        init::reap();
     }
 
     fn check_argument(&mut self, call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {

@@ -17,8 +17,10 @@ mod daemon;
 mod embedded;
 pub mod engine;
 mod error;
+mod init;
 mod listen;
 mod log;
+mod modules;
 mod program;
 mod source;
 #[cfg(test)]

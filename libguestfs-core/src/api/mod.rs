@@ -226,6 +226,9 @@ pub trait Host {
         Ok(())
     }
 
+    /// The last call is answered, and the next one has not come.
+    fn between_calls(&mut self) {}
+
     /// A call failed after it had begun to send a file, when the protocol has no place for its text any more. A daemon
     /// that remembers it answers the call `debug last_error` with it.
     fn note_failure(&mut self, error: &Error) {

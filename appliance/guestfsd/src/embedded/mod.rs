@@ -28,11 +28,15 @@ use libguestfs_core::{Error, Result, server};
 
 use crate::engine::native::{Drive, Native};
 use crate::source::{self, FileSource};
-use crate::{Guestfsd, log};
+use crate::{Guestfsd, init, log};
 
-/// To be called first thing in a program's `main`: if the program was started as the embedded daemon or as the supervisor
-/// of an appliance, serves until the caller is gone and returns the status to exit with. Otherwise notes that the program can be started that way.
+/// To be called first thing in a program's `main`: if the program was started as a daemon (the embedded one, or an
+/// appliance's first process) or as the supervisor of an appliance, serves until the caller is gone and returns the status
+/// to exit with. Otherwise notes that the program can be started that way.
 pub fn run_if_daemon() -> Option<ExitCode> {
+    if init::is_wanted() {
+        return Some(init::run());
+    }
     let argument = std::env::args_os().nth(1);
     if argument == Some(OsString::from(backend::SUPERVISOR_ARGUMENT)) {
         return Some(backend::supervise());

@@ -24,6 +24,9 @@ use crate::calls::DEVICE_MAPPER_MAJOR;
 use crate::engine::{PartitionDevice, Result, names};
 use crate::error::Failure;
 
+/// What the serial numbers of the guest's disks begin with, where our backends number them.
+const SERIAL: &[u8] = b"guestfs";
+
 /// A disk of the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
@@ -301,21 +304,31 @@ impl Devices {
         disks
     }
 
-    /// Where a disk was plugged in: kernels name SCSI disks in the order in which they are found, which may be another.
+    /// Where a disk was plugged in: kernels name disks in the order in which they are found, which may be another. Our
+    /// backends number them by serial numbers (`guestfs0`); SCSI disks have addresses (host:channel:target:lun).
     fn position(&self, kernel: &BStr) -> Vec<u32> {
-        let Some(path) =
-            kernel.to_str().ok().map(|name| self.sys.join("class/block").join(name).join("device"))
-        else {
-            return Vec::new();
-        };
-        // host:channel:target:lun
-        let Some(address) = std::fs::read_link(path).ok().and_then(|link| Some(link.file_name()?.to_owned()))
-        else {
-            return Vec::new();
-        };
-        let parts: Option<Vec<u32>> =
-            address.as_bytes().split_str(":").map(|part| part.to_str().ok()?.parse().ok()).collect();
+        if let Some(number) =
+            self.serial(kernel).and_then(|serial| names::decimal(serial.strip_prefix(SERIAL)?))
+        {
+            return vec![number];
+        }
+        let directory = self.sys.join("class/block").join(OsStr::from_bytes(kernel));
+        let address = std::fs::read_link(directory.join("device")).ok();
+        let address = address.as_deref().and_then(Path::file_name).map(OsStr::as_bytes).unwrap_or_default();
+        let parts: Option<Vec<u32>> = address.split_str(":").map(names::decimal).collect();
         parts.unwrap_or_default()
+    }
+
+    /// A disk's serial number: of a virtio disk, or in the SCSI page of serial numbers.
+    pub(super) fn serial(&self, kernel: &BStr) -> Option<BString> {
+        /// Bytes before the text (SPC, unit serial number page).
+        const PAGE_HEADER: usize = 4;
+        let text = match self.value(kernel, "serial") {
+            Some(text) => text,
+            None => self.value(kernel, "device/vpd_pg80")?.get(PAGE_HEADER..)?.into(),
+        };
+        let text = text.trim_with(|c| c == '\0' || c.is_ascii_whitespace());
+        (!text.is_empty()).then(|| text.into())
     }
 }
 

@@ -22,6 +22,7 @@ use rustix::fs::{Advice, AtFlags, Mode, OFlags, StatxFlags, fadvise, statx, sync
 
 use super::{
     Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree, UmountHow, links,
+    names,
 };
 use crate::error::Failure;
 use crate::log;
@@ -38,6 +39,14 @@ mod tree;
 
 pub use devices::Disk;
 pub use sysroot::{HERE, Sysroot, descriptor_path};
+
+/// The number of the disk that is called `sdb`, from 0; `None` for partitions and all else.
+pub(crate) fn disk_number(name: &[u8]) -> Option<usize> {
+    match names::parse(&[b"/dev/", name].concat()) {
+        Some((index, None)) => Some(index),
+        _ => None,
+    }
+}
 
 /// Most device numbers that are remembered.
 const NUMBERS_MAX: usize = 1024;
@@ -75,6 +84,11 @@ impl Kernel {
     /// The disks of the machine that this runs on, in the order in which they were plugged in.
     pub fn disks_of_machine() -> Vec<BString> {
         Devices::plugged_in()
+    }
+
+    /// The serial number of a disk.
+    pub fn serial(disk: &BStr) -> Option<BString> {
+        Devices::new(Vec::new()).serial(disk)
     }
 
     /// The disk that a path such as `/dev/loop0` names.

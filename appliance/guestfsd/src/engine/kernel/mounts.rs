@@ -20,6 +20,7 @@ use super::{Kernel, options};
 use crate::engine::{Engine, Last, MountPoint, MountRequest, Mountable, Result, Tree, UmountHow, words};
 use crate::error::Failure;
 use crate::program::Program;
+use crate::{log, modules};
 
 impl Kernel {
     /// What is mounted for the guest, with the guest path of each, in the order in which it was mounted.
@@ -84,6 +85,9 @@ impl Kernel {
         let helper = format!("mount.{kind}");
         if Program::exists(&helper) {
             return self.mount_by_program(&helper, &node, &target, request.options);
+        }
+        if let Err(e) = modules::for_filesystem(&kind) {
+            log::debug(format_args!("guestfsd: {e}"));
         }
         let target = descriptor_path(&target);
         let attempt = |flags: MountFlags, data: &[u8]| {
