@@ -1,5 +1,7 @@
 //! The daemon's side of the API: every call that is answered here, with the function that answers it.
 
+use std::os::fd::OwnedFd;
+
 use bstr::{BStr, BString};
 use libguestfs_core::api::*;
 use libguestfs_core::inspect::Inspection;
@@ -21,12 +23,20 @@ pub struct Guestfsd {
     pub(crate) last_failure: BString,
     /// Which devices LVM may see, as a piece of its configuration; all if there is none.
     pub(crate) lvm_filter: Option<String>,
+    /// Changes that are watched for.
+    pub(crate) inotify: Option<OwnedFd>,
 }
 
 impl Guestfsd {
     /// A daemon that sees the disks and mounts of `engine`.
     pub fn new(engine: Box<dyn Engine>) -> Self {
-        Guestfsd { engine, inspection: None, last_failure: BString::default(), lvm_filter: None }
+        Guestfsd {
+            engine,
+            inspection: None,
+            last_failure: BString::default(),
+            lvm_filter: None,
+            inotify: None,
+        }
     }
 
     /// Is anything mounted? Until then no path means anything.
@@ -90,6 +100,7 @@ macro_rules! answer {
     };
 }
 
+mod machine;
 mod searching;
 mod transfer;
 mod volumes;
@@ -97,8 +108,6 @@ mod writing;
 
 mod partitioning;
 mod storage;
-
-impl Machine for Guestfsd {}
 
 impl Reading for Guestfsd {
     answer! {

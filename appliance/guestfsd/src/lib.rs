@@ -17,6 +17,7 @@ mod daemon;
 mod embedded;
 pub mod engine;
 mod error;
+mod guest_program;
 mod init;
 mod listen;
 mod log;

@@ -12,6 +12,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use bstr::BString;
 use libguestfs_core::server::{FileIn, FileOut};
 use libguestfs_core::{Error, Result};
+use nix::errno::Errno;
 
 use crate::error::refused;
 
@@ -166,15 +167,16 @@ impl Program {
     }
 
     fn spawn(&self, place: &dyn std::fmt::Display, stdin: Stdio, stdout: Stdio) -> Result<Child> {
-        self.start(stdin, stdout).map_err(|e| {
-            refused(if e.kind() == std::io::ErrorKind::NotFound {
+        self.start(stdin, stdout).map_err(|e| match e.kind() {
+            // As of a call whose optional group is not available.
+            std::io::ErrorKind::NotFound => Error::daemon(
+                Errno::ENOTSUP,
                 format!(
                     "{place}: the appliance has no program {}: install it on the host that builds the appliance",
                     self.name
-                )
-            } else {
-                format!("{place}: starting {}: {e}", self.name)
-            })
+                ),
+            ),
+            _ => refused(format!("{place}: starting {}: {e}", self.name)),
         })
     }
 

@@ -28,7 +28,7 @@ impl Guestfsd {
 
     /// Runs a command on a file or directory of the guest.
     pub(super) fn btrfs_at(&self, tool: Tool<'_>, path: &BStr) -> Result<Vec<u8>> {
-        tool.path(path, OFlags::RDONLY, path)?.run_at(path)
+        tool.path(path, path)?.run_at(path)
     }
 
     pub(crate) fn btrfs_subvolume_create(
@@ -62,7 +62,7 @@ impl Guestfsd {
             tool = tool.arg("-i").arg(group);
         }
         let place = BString::from(format!("{source}: {dest}"));
-        tool.path(source, OFlags::RDONLY, place.as_bstr())?.name(dest, place.as_bstr())?.run_at(&place)?;
+        tool.path(source, place.as_bstr())?.name(dest, place.as_bstr())?.run_at(&place)?;
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Result;
 use libguestfs_core::api::{BtrfsBalance, BtrfsQgroup, BtrfsScrub, Hashtable};
-use rustix::fs::OFlags;
 
 use crate::Guestfsd;
 use crate::error::refused;
@@ -35,7 +34,7 @@ impl Guestfsd {
     /// The program's status is not 0 while a balance runs, so what it prints counts.
     pub(crate) fn btrfs_balance_status(&mut self, path: &BStr) -> Result<BtrfsBalance> {
         let tool = self.btrfs("btrfs_balance_status", ["balance", "status"])?;
-        let ending = tool.path(path, OFlags::RDONLY, path)?.end()?;
+        let ending = tool.path(path, path)?.end()?;
         balance(ending.printed()).ok_or_else(|| match ending.success() {
             true => unknown("balance status", ending.printed()),
             false => ending.error(&format!("{path}: ")),

@@ -2,14 +2,14 @@
 
 use bstr::{BStr, ByteSlice};
 use disk::ReadAt;
-use disk::fs::{FileData, FileType};
+use disk::fs::FileData;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
 use super::MAX_RESULT;
 use super::sink::Sink;
 use crate::Guestfsd;
-use crate::engine::{self, Last};
+use crate::engine;
 use crate::error::{At, Failure, refused};
 
 /// Bytes read at a time. Large enough that the cost of a read does not matter.
@@ -191,28 +191,6 @@ impl Guestfsd {
             Ok(())
         })?;
         Ok(equal)
-    }
-
-    /// What file(1) says of things that are not regular files. What a regular file holds is a matter of file(1)'s own
-    /// rules, which only an appliance has.
-    pub(crate) fn file(&mut self, path: &BStr) -> Result<bstr::BString> {
-        if path.starts_with(b"/dev/") {
-            self.device(path)?;
-            return Err(Error::needs_appliance(format_args!("{path}: kind of a device's content")));
-        }
-        let status = self.tree().status(path, Last::Itself).at(format_args!("lstat: {path}"))?;
-        let kind = match status.metadata.file_type {
-            FileType::Directory => "directory",
-            FileType::CharDevice => "character device",
-            FileType::BlockDevice => "block device",
-            FileType::Fifo => "FIFO",
-            FileType::Symlink => "symbolic link",
-            FileType::Socket => "socket",
-            FileType::Regular => {
-                return Err(Error::needs_appliance(format_args!("{path}: kind of a file's content")));
-            }
-        };
-        Ok(kind.into())
     }
 }
 

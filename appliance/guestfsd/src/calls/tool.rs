@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::{Error, Result};
-use rustix::fs::{Mode, OFlags};
+use nix::errno::Errno;
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::engine::kernel::{Kernel, descriptor_path};
@@ -84,13 +85,27 @@ impl<'k> Tool<'k> {
         Ok((self, name))
     }
 
-    /// Adds what exists at a path of the guest, symbolic links followed. `place` is where errors are said to be.
+    /// Adds the file or directory at a path of the guest, symbolic links followed. `place` is where errors are said to be.
     ///
     /// # Errors
-    /// As of `open(2)`.
-    pub(super) fn path(self, path: &BStr, flags: OFlags, place: &BStr) -> Result<Self> {
-        let file = self.kernel.sysroot().open(path, flags, Mode::empty()).at(place)?;
-        self.lend(file, path)
+    /// As [`hold_path`](Self::hold_path).
+    pub(super) fn path(self, path: &BStr, place: &BStr) -> Result<Self> {
+        let (tool, name) = self.hold_path(path, place)?;
+        Ok(tool.arg(name))
+    }
+
+    /// Opens the file or directory at a path, and gives its name in the program.
+    ///
+    /// # Errors
+    /// As of `open(2)`. `EINVAL` for anything else: opening a pipe waits for ever, and a guest's device node stands for a
+    /// device of the appliance.
+    pub(super) fn hold_path(self, path: &BStr, place: &BStr) -> Result<(Self, BString)> {
+        let file = self.kernel.sysroot().open(path, OFlags::PATH, Mode::empty()).at(place)?;
+        let kind = fstat(&file).map_err(Failure::from).at(place)?.st_mode;
+        if !matches!(FileType::from_raw_mode(kind), FileType::RegularFile | FileType::Directory) {
+            return Err(Failure::Os(Errno::EINVAL).at(place));
+        }
+        self.hold(file, path)
     }
 
     /// Adds a name that need not exist, in a directory of the guest that does.
@@ -98,9 +113,18 @@ impl<'k> Tool<'k> {
     /// # Errors
     /// As of `open(2)` for the directory.
     pub(super) fn name(self, path: &BStr, place: &BStr) -> Result<Self> {
+        let (tool, name) = self.hold_name(path, place)?;
+        Ok(tool.arg(name))
+    }
+
+    /// As [`name`](Self::name), without making an argument of it.
+    ///
+    /// # Errors
+    /// As of `open(2)` for the directory.
+    pub(super) fn hold_name(self, path: &BStr, place: &BStr) -> Result<(Self, BString)> {
         let (directory, name) = self.kernel.sysroot().parent(path).at(place)?;
         let (tool, directory) = self.hold(directory, parent_of(path))?;
-        Ok(tool.arg([directory.as_slice(), b"/", name.as_bytes()].concat()))
+        Ok((tool, [directory.as_slice(), b"/", name.as_bytes()].concat().into()))
     }
 
     /// Runs it to its end, whatever that is.
@@ -177,7 +201,10 @@ impl Ending {
             }
             _ => self.ended.complaint(self.name),
         };
-        for (theirs, ours) in &self.names {
+        // The longest first: /proc/self/fd/5 begins /proc/self/fd/52.
+        let mut names: Vec<_> = self.names.iter().collect();
+        names.sort_by_key(|(theirs, _)| std::cmp::Reverse(theirs.len()));
+        for (theirs, ours) in names {
             text = text.replace(&theirs.to_str_lossy()[..], &ours.to_str_lossy());
         }
         text

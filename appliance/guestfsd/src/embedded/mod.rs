@@ -28,12 +28,16 @@ use libguestfs_core::{Error, Result, server};
 
 use crate::engine::native::{Drive, Native};
 use crate::source::{self, FileSource};
-use crate::{Guestfsd, init, log};
+use crate::{Guestfsd, guest_program, init, log};
 
 /// To be called first thing in a program's `main`: if the program was started as a daemon (the embedded one, or an
 /// appliance's first process) or as the supervisor of an appliance, serves until the caller is gone and returns the status
 /// to exit with. Otherwise notes that the program can be started that way.
 pub fn run_if_daemon() -> Option<ExitCode> {
+    // First: one of its processes is the first of a namespace, and looks like an appliance's.
+    if let Some(status) = guest_program::run_if_asked() {
+        return Some(status);
+    }
     if init::is_wanted() {
         return Some(init::run());
     }
