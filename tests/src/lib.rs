@@ -4,6 +4,8 @@
 //! tools on the guests in `data/`, and compare with the kernel's mounts of the same images, so they need root, loop
 //! devices, and the packages qemu-utils and util-linux; one that misses something fails and says what.
 
+pub mod session;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -9,15 +9,14 @@
 //!
 //! (Has a main function of its own, because the backend starts the running program again as the daemon.)
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
-use guestfs_tests::{data, repository};
-use libguestfs_core::api::Hashtable;
+use guestfs_tests::{data, repository, session};
 use libguestfs_core::{AddDriveOpts, Guestfs};
 
 /// Guests in `data`, and their roots.
@@ -114,110 +113,11 @@ fn ask(name: &str, root: &str) -> Result<String> {
     handle.launch()?;
     let mut text = String::new();
     for command in commands(name, root) {
-        let answer = answer(&handle, &command).with_context(|| command.clone())?;
+        let answer = session::answer(&handle, &command).with_context(|| command.clone())?;
         write!(text, "> {command}\n{answer}")?;
     }
     handle.shutdown()?;
     Ok(text)
-}
-
-fn answer(handle: &Guestfs, command: &str) -> Result<String> {
-    let (call, arguments) = command.split_once(' ').unwrap_or((command, ""));
-    let (first, second) = arguments.split_once(' ').unwrap_or((arguments, ""));
-    Ok(match call {
-        "list-devices" => lines(handle.list_devices()?),
-        "list-partitions" => lines(handle.list_partitions()?),
-        "lvs" => lines(handle.lvs()?),
-        "list-filesystems" => table(handle.list_filesystems()?),
-        "inspect-os" => lines(handle.inspect_os()?),
-        "inspect-get-type" => line(handle.inspect_get_type(first)?),
-        "inspect-get-distro" => line(handle.inspect_get_distro(first)?),
-        "inspect-get-major-version" => line(handle.inspect_get_major_version(first)?),
-        "inspect-get-minor-version" => line(handle.inspect_get_minor_version(first)?),
-        "inspect-get-product-name" => line(handle.inspect_get_product_name(first)?),
-        "inspect-get-hostname" => line(handle.inspect_get_hostname(first)?),
-        "inspect-get-arch" => line(handle.inspect_get_arch(first)?),
-        "inspect-get-package-format" => line(handle.inspect_get_package_format(first)?),
-        "inspect-get-package-management" => line(handle.inspect_get_package_management(first)?),
-        "inspect-get-mountpoints" => table(handle.inspect_get_mountpoints(first)?),
-        "inspect-get-filesystems" => lines(handle.inspect_get_filesystems(first)?),
-        "vfs-type" => line(handle.vfs_type(first)?),
-        "vfs-label" => line(handle.vfs_label(first)?),
-        "vfs-uuid" => line(handle.vfs_uuid(first)?),
-        "mountable-device" => line(handle.mountable_device(first)?),
-        "mount-ro" => handle.mount_ro(first, second).map(|()| String::new())?,
-        "umount-all" => handle.umount_all().map(|()| String::new())?,
-        "mounts" => lines(handle.mounts()?),
-        "mountpoints" => table(handle.mountpoints()?),
-        "ls" => lines(handle.ls(first)?),
-        "find" => lines(handle.find(first)?),
-        // guestfish ends the text with a line break of its own.
-        "cat" => line(bstr::BString::from(handle.cat(first)?)),
-        "stat" => {
-            let stat = handle.stat(first)?;
-            let device = "(not compared)";
-            format!(
-                "dev: {device}\nino: {}\nmode: {}\nnlink: {}\nuid: {}\ngid: {}\nrdev: {}\nsize: {}\nblksize: {}\n\
-                 blocks: {}\natime: {}\nmtime: {}\nctime: {}\n",
-                stat.ino,
-                stat.mode,
-                stat.nlink,
-                stat.uid,
-                stat.gid,
-                stat.rdev,
-                stat.size,
-                stat.blksize,
-                stat.blocks,
-                stat.atime,
-                stat.mtime,
-                stat.ctime
-            )
-        }
-        "statvfs" => {
-            let s = handle.statvfs(first)?;
-            format!(
-                "bsize: {}\nfrsize: {}\nblocks: {}\nbfree: {}\nbavail: {}\nfiles: {}\nffree: {}\nfavail: {}\n\
-                 fsid: {}\nflag: {}\nnamemax: {}\n",
-                s.bsize,
-                s.frsize,
-                s.blocks,
-                s.bfree,
-                s.bavail,
-                s.files,
-                s.ffree,
-                s.favail,
-                s.fsid,
-                s.flag,
-                s.namemax
-            )
-        }
-        "btrfs-subvolume-get-default" => line(handle.btrfs_subvolume_get_default(first)?),
-        "btrfs-subvolume-list" => {
-            let mut text = String::new();
-            for (n, s) in handle.btrfs_subvolume_list(first)?.iter().enumerate() {
-                writeln!(
-                    text,
-                    "[{n}] = {{\n  btrfssubvolume_id: {}\n  btrfssubvolume_top_level_id: {}\n  \
-                     btrfssubvolume_path: {}\n}}",
-                    s.btrfssubvolume_id, s.btrfssubvolume_top_level_id, s.btrfssubvolume_path
-                )?;
-            }
-            text
-        }
-        _ => bail!("no such command here"),
-    })
-}
-
-fn line(value: impl Display) -> String {
-    format!("{value}\n")
-}
-
-fn lines<T: Display>(list: Vec<T>) -> String {
-    list.into_iter().map(line).collect()
-}
-
-fn table(table: Hashtable) -> String {
-    table.0.into_iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
 }
 
 /// Takes out what differs between two runs of Debian's own appliance, which numbers its disks in no fixed order: its own may
@@ -236,7 +136,7 @@ fn recorded(name: &str) -> Result<String> {
 }
 
 fn compare(name: &str, root: &str) -> Result<()> {
-    let (ours, debians) = (ask(name, root)?, normalized(&recorded(name)?));
+    let (ours, debians) = (normalized(&ask(name, root)?), normalized(&recorded(name)?));
     if ours != debians {
         let kept = env::temp_dir().join(format!("guestfish-{name}.txt"));
         fs::write(&kept, &ours)?;

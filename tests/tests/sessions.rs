@@ -1,0 +1,146 @@
+//! Whole sessions that write, on every kind of daemon, against what Debian's guestfish prints for them with Debian's daemon.
+//!
+//! `data/sessions/NAME.txt` has the commands, `NAME.debian` what Debian's prints. To record them again (minutes for each, with
+//! the package libguestfs-tools):
+//!
+//! ```sh
+//! RECORD_GOLDENS=1 cargo test -p guestfs-tests --test sessions
+//! ```
+//!
+//! (Has a main function of its own, because the backends start the running program again.)
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+use guestfs_tests::{data, must, session};
+use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
+
+/// The sessions, by the names of their files.
+const SESSIONS: [&str; 2] = ["write", "volumes"];
+/// Sizes in bytes of the empty disks that each begins with.
+const DISKS: [u64; 2] = [512 << 20, 256 << 20];
+/// The backends that play them, with their settings.
+const BACKENDS: [(&str, &[&str]); 2] = [("uml", &[]), ("direct", &["force_tcg"])];
+
+fn file(name: &str, end: &str) -> PathBuf {
+    data("sessions").join(format!("{name}.{end}"))
+}
+
+/// What a session finds on the host: empty disks, and files to send.
+struct Stage {
+    directory: tempfile::TempDir,
+    disks: Vec<PathBuf>,
+}
+
+impl Stage {
+    fn new() -> Result<Stage> {
+        let directory = tempfile::tempdir()?;
+        let disks = ["a.img", "b.img"].map(|name| directory.path().join(name)).to_vec();
+        for (path, size) in disks.iter().zip(DISKS) {
+            fs::File::create(path)?.set_len(size)?;
+        }
+        fs::write(directory.path().join("small"), "some text\n")?;
+        // Not compressible to nothing, and not a multiple of any block.
+        let large: Vec<u8> =
+            (0u32..750_000).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        fs::write(directory.path().join("large"), &large[..large.len() - 3])?;
+        Ok(Stage { directory, disks })
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn commands(&self, name: &str) -> Result<Vec<String>> {
+        let text = fs::read_to_string(file(name, "txt"))?;
+        Ok(session::commands(&text, self.path()))
+    }
+
+    /// The transcript without what no two runs have in common: the directory's name and times.
+    fn normalized(&self, transcript: &str) -> String {
+        let text = transcript.replace(&self.path().display().to_string(), "$T");
+        text.lines()
+            .map(|line| match line.split_once(": ") {
+                Some((name @ ("atime" | "mtime" | "ctime" | "dev" | "ino"), _)) => format!("{name}: …\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect()
+    }
+
+    /// What came back is what was sent.
+    fn check_transfers(&self) -> Result<()> {
+        let read = |name: &str| fs::read(self.path().join(name)).with_context(|| name.to_owned());
+        if let Ok(back) = read("back")
+            && back != read("large")?
+        {
+            bail!("the file that came back is not the one that was sent");
+        }
+        Ok(())
+    }
+}
+
+fn record(name: &str) -> Result<()> {
+    let stage = Stage::new()?;
+    let disks = stage.disks.iter().flat_map(|disk| ["-a".as_ref(), disk.as_os_str()]);
+    let arguments = ["--format=raw".as_ref()].into_iter().chain(disks);
+    let backend: [(&str, &std::ffi::OsStr); 2] =
+        [("LIBGUESTFS_BACKEND", "direct".as_ref()), ("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg".as_ref())];
+    let transcript = session::guestfish(arguments, &backend, &stage.commands(name)?)?;
+    stage.check_transfers()?;
+    Ok(fs::write(file(name, "debian"), stage.normalized(&transcript))?)
+}
+
+fn play(name: &str, backend: &str, settings: &[&str]) -> Result<()> {
+    let stage = Stage::new()?;
+    let handle = Guestfs::with_settings(Settings {
+        backend: backend.into(),
+        backend_settings: settings.iter().map(ToString::to_string).collect(),
+        ..Settings::default()
+    });
+    for disk in &stage.disks {
+        handle.add_drive(disk, &AddDriveOpts { format: Some("raw".into()), ..AddDriveOpts::default() })?;
+    }
+    handle.launch()?;
+    let transcript = session::play(&handle, &stage.commands(name)?)?;
+    handle.shutdown()?;
+    stage.check_transfers()?;
+    let ours = stage.normalized(&transcript);
+    let debians = fs::read_to_string(file(name, "debian"))?;
+    if ours == debians {
+        return Ok(());
+    }
+    let kept = env::temp_dir().join(format!("session-{name}-{backend}.txt"));
+    fs::write(&kept, &ours)?;
+    let difference = must("diff", [file(name, "debian"), kept].iter()).err();
+    bail!("the transcript differs from Debian's: {}", difference.map(|e| e.to_string()).unwrap_or_default())
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = guestfsd::run_if_daemon() {
+        return status;
+    }
+    let recording = env::var_os("RECORD_GOLDENS").is_some();
+    let mut status = ExitCode::SUCCESS;
+    let mut told = |what: String, result: Result<()>| {
+        let _ = match result {
+            Ok(()) => writeln!(std::io::stderr(), "{what}: ok"),
+            Err(e) => {
+                status = ExitCode::FAILURE;
+                writeln!(std::io::stderr(), "{what}: {e:#}")
+            }
+        };
+    };
+    for name in SESSIONS {
+        if recording {
+            told(name.to_owned(), record(name));
+            continue;
+        }
+        for (backend, settings) in BACKENDS {
+            told(format!("{name} on {backend}"), play(name, backend, settings));
+        }
+    }
+    status
+}
