@@ -1,6 +1,7 @@
 //! Sessions: commands of guestfish with what they print, made by handles of ours on any daemon, or by Debian's guestfish.
 //!
-//! A transcript has each command after `> `, then what it printed, or `error: ` and the message.
+//! A transcript has each command after `> `, then what it printed, or `error: ` and the message. A command after `! ` must
+//! fail; its message, which a program's version words, is not part of the transcript.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -29,7 +30,7 @@ pub fn play(handle: &Guestfs, commands: &[String]) -> Result<String> {
     let mut transcript = String::new();
     for command in commands {
         writeln!(transcript, "> {command}")?;
-        match answer(handle, command) {
+        match answer(handle, bare(command)) {
             Ok(printed) => transcript.push_str(&printed),
             Err(e) => {
                 ensure!(handle.is_ready(), "{command}: {e:#}");
@@ -37,7 +38,7 @@ pub fn play(handle: &Guestfs, commands: &[String]) -> Result<String> {
             }
         }
     }
-    Ok(transcript)
+    Ok(normalized(&transcript))
 }
 
 /// Has Debian's guestfish play a session; `arguments` add the disks.
@@ -52,7 +53,7 @@ pub fn guestfish<S: AsRef<OsStr>>(
     let mut script = String::from("run\n");
     for command in commands {
         let shown = command.replace('\\', "\\\\").replace('"', "\\\"");
-        writeln!(script, "echo \"> {shown}\"\n-{command}")?;
+        writeln!(script, "echo \"> {shown}\"\n-{}", bare(command))?;
     }
     // Its standard output has to keep its place between the errors.
     let mut guestfish = Command::new("stdbuf");
@@ -61,9 +62,45 @@ pub fn guestfish<S: AsRef<OsStr>>(
     let mut child = guestfish.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("guestfish")?;
     child.stdin.take().context("no standard input")?.write_all(script.as_bytes())?;
     let output = child.wait_with_output()?;
-    let transcript = output.stdout.to_str_lossy().replace("libguestfs: error: ", "error: ");
+    let transcript = output.stdout.to_str_lossy();
     ensure!(output.status.success(), "guestfish ended with {}: {transcript}", output.status);
-    Ok(transcript)
+    Ok(normalized(&transcript))
+}
+
+/// The command without the mark that it must fail.
+fn bare(command: &str) -> &str {
+    command.strip_prefix("! ").unwrap_or(command)
+}
+
+/// The transcript without guestfish's numbers of lines, and without the messages of commands that must fail.
+fn normalized(transcript: &str) -> String {
+    let mut text = String::new();
+    let mut must_fail = false;
+    for line in transcript.lines() {
+        // An output that does not end in a line break has the next command on its last line.
+        let (before, line) = line.find("> ").map_or(("", line), |at| line.split_at(at));
+        let line = match line.split_once("libguestfs: error: ") {
+            Some((place, message)) if place.is_empty() || place.starts_with("*stdin*:") => {
+                format!("error: {message}")
+            }
+            _ => line.to_owned(),
+        };
+        if line.starts_with("> ") {
+            must_fail = line.starts_with("> ! ");
+            if !before.is_empty() {
+                text.push_str(before);
+                text.push('\n');
+            }
+        } else if must_fail {
+            if line.starts_with("error: ") {
+                text.push_str("fails\n");
+            }
+            continue;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }
 
 /// What guestfish prints for a command.
@@ -110,10 +147,12 @@ pub fn answer(handle: &Guestfs, command: &str) -> Result<String> {
             };
             let value = handle.call_by_name(call, arguments, &mut output)?;
             let mut printed = output.to_str_lossy().into_owned();
-            printed.push_str(&value.to_string());
-            // guestfish ends bytes with a line break of its own.
-            if matches!(value, Value::Bytes(_)) {
-                printed.push('\n');
+            match (call, value) {
+                ("umask" | "get-umask", Value::Number(mask)) => writeln!(printed, "0{mask:02o}")?,
+                ("part-get-mbr-id", Value::Number(id)) => writeln!(printed, "{id:#x}")?,
+                // The next command would stand on its last line.
+                (_, Value::Bytes(bytes)) => writeln!(printed, "{}", bytes.as_bstr())?,
+                (_, value) => printed.push_str(&value.to_string()),
             }
             printed
         }

@@ -21,7 +21,7 @@ use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 /// The sessions, by the names of their files.
 const SESSIONS: [&str; 2] = ["write", "volumes"];
 /// Sizes in bytes of the empty disks that each begins with.
-const DISKS: [u64; 2] = [512 << 20, 256 << 20];
+const DISKS: [u64; 2] = [512 << 20, 400 << 20];
 /// The backends that play them, with their settings.
 const BACKENDS: [(&str, &[&str]); 2] = [("uml", &[]), ("direct", &["force_tcg"])];
 

@@ -29,6 +29,7 @@ const TARGETS: &[&str] = &[
     "filesystem",
     "ext_journal",
     "guest",
+    "archive",
     "wire_call",
     "wire_reply",
     "wire_client",

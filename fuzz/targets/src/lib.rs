@@ -4,6 +4,7 @@
 //! returns lies within its source, is bounded, and is the same when asked again. `cargo fuzz` and the driver `mutate`
 //! call the same functions; [`TARGETS`] lists them.
 
+mod archive;
 mod conversation;
 mod filesystem;
 mod guest;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("filesystem", filesystem::filesystem),
     ("ext_journal", journal::journal),
     ("guest", guest::guest),
+    ("archive", archive::archive),
     ("wire_call", wire::call),
     ("wire_reply", wire::reply),
     ("wire_client", conversation::client),

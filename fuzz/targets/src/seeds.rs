@@ -11,7 +11,7 @@ use disk::{MemSource, ReadAt, partition};
 use libguestfs_core::wire::xdr::Encode;
 use libguestfs_core::wire::{Chunk, Direction, Header, Status};
 
-use crate::{conversation, guest, journal};
+use crate::{archive, conversation, guest, journal};
 
 /// The guests that seeds are taken from.
 const GUESTS: &[&str] = &["bare-ext4", "debian-mini", "dos-partitions", "not-a-guest", "split-usr"];
@@ -25,7 +25,7 @@ const EXT: &[&[&str]] = &[
     &["-t", "ext4", "-b", "1024", "-O", "^has_journal,^metadata_csum,^64bit,^extent"],
 ];
 
-/// How the small read-only filesystems are made, with `$1` for the tree and `$2` for the image.
+/// How the small filesystems are made that no one writes to, with `$1` for the tree and `$2` for the image.
 const PACKED: &[&str] = &[
     r#"mksquashfs "$1" "$2" -b 4096"#,
     r#"mksquashfs "$1" "$2" -b 4096 -noI -noId -noX -comp lzo"#,
@@ -36,6 +36,9 @@ const PACKED: &[&str] = &[
     r#"mkfs.erofs -zlz4 -C16384 -Eztailpacking "$2" "$1""#,
     r#"mkfs.erofs -zlz4 -Elegacy-compress "$2" "$1""#,
     r#"mkfs.erofs --chunksize=4096 "$2" "$1""#,
+    r#"genisoimage -quiet -R -o "$2" "$1""#,
+    r#"genisoimage -quiet -J -D -o "$2" "$1""#,
+    r#"mkfs.fat -C -F 12 "$2" 200 >/dev/null && mcopy -s -i "$2" "$1/small" "$1/directory" ::"#,
 ];
 
 fn head(source: &dyn ReadAt) -> Result<Vec<u8>> {
@@ -83,6 +86,7 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
             }
         }
         "ext_journal" => seeds = journal::seeds()?,
+        "archive" => seeds = archive::seeds(),
         "guest" => {
             let path = data.join("../../libguestfs-core/src/inspect/tests/guests.txt");
             let table =
