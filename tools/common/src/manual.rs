@@ -53,8 +53,11 @@ pub const ENVIRONMENT: Section = Section {
     title: "ENVIRONMENT",
     text: "\
 = LIBGUESTFS_BACKEND
-How the disks are read. \"embedded\", also the default (\"auto\"), reads them in a child process that is locked down: \
-no privileges, no files, no network. \"unix:PATH\" talks to a daemon that runs already.
+How the disks are read. \"embedded\" reads them in a child process that is locked down: no privileges, no files, no \
+network. It answers in milliseconds, and refuses what it does not fully understand. \"uml\" and \"direct\" start an \
+appliance, a small Linux system that mounts the guest's filesystems: \"uml\" as a process (User-Mode Linux), \"direct\" \
+in qemu. \"appliance\" takes the one that works best here. \"unix:PATH\" talks to a daemon that runs already. The \
+default, \"auto\", is \"embedded\", and goes on in an appliance when that refuses.
 
 = LIBGUESTFS_BACKEND_SETTINGS
 Settings of the backend, with colons between. \"backing_dir=DIR\" allows images to name backing files below DIR; \
@@ -62,6 +65,22 @@ without it they must lie below the directory of the image itself. \"snapshot=NAM
 qcow2 images, by name or ID. \"memory_limit=MIB\" and \"cpu_limit=SECONDS\" change what the child process may use (512 MiB \
 of address space, 4 hours). \"no_sandbox\" runs the child process without its locks, for systems that lack them: for \
 images that you trust only.
+
+For an appliance: \"force_tcg\" has qemu emulate the processor even where KVM works, \"force_kvm\" has it fail where KVM \
+does not.
+
+= LIBGUESTFS_HV, LIBGUESTFS_MEMSIZE, LIBGUESTFS_APPEND
+The qemu program (or a script in its place), the memory in MiB, and words for the kernel's command line of an appliance.
+
+= SUPERMIN_KERNEL, SUPERMIN_MODULES
+The kernel and the directory of its modules that an appliance is made of, in place of the newest in /boot.
+
+= LIBGUESTFS_PATH
+Directories, with colons between, in which a fixed appliance is looked for; libguestfs-make-fixed-appliance(1) makes one. \
+Without it an appliance is made from the programs and the kernel of this host, and kept.
+
+= LIBGUESTFS_CACHEDIR, LIBGUESTFS_TMPDIR, TMPDIR
+Where appliances are kept (default: /var/tmp), and where temporary files are made (default: /tmp).
 
 = LIBGUESTFS_DEBUG, LIBGUESTFS_TRACE
 1 does what -v and -x do.",
