@@ -42,6 +42,9 @@ pub use settings::Settings;
 /// How long a daemon may take to send its launch flag (lib/conn-socket.c has 20 minutes).
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
+/// How often the log of a daemon that starts is passed on.
+const LOG_STEP: Duration = Duration::from_millis(100);
+
 /// What a daemon says in place of an error text when a download ends early; the handle then asks for the text.
 const LAST_ERROR_SUBCOMMAND: &str = "last_error";
 
@@ -196,11 +199,13 @@ impl Guestfs {
             if left.is_zero() {
                 return Err(Error::launch("the daemon did not say in 20 minutes that it is up"));
             }
-            // A wait can end early with a signal.
-            let timeout = nix::poll::PollTimeout::try_from(left).unwrap_or(nix::poll::PollTimeout::MAX);
-            if channel.wait_input(timeout)? {
+            // In steps, so that the log comes as it is written. A wait can end early with a signal.
+            let step =
+                nix::poll::PollTimeout::try_from(left.min(LOG_STEP)).unwrap_or(nix::poll::PollTimeout::MAX);
+            if channel.wait_input(step)? {
                 break;
             }
+            self.pass_on_log(process.as_mut());
         }
         match channel.read_word() {
             Ok(Some(Word::Launch)) => {
