@@ -13,7 +13,8 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use virt_common::manual::Manual;
 
 /// A tool: its command, and what its manual says beside the options.
-const TOOLS: [(fn() -> Command, Manual); 4] = [
+const TOOLS: [(fn() -> Command, Manual); 5] = [
+    (libguestfs_make_fixed_appliance::command, libguestfs_make_fixed_appliance::MANUAL),
     (virt_cat::command, virt_cat::MANUAL),
     (virt_copy_out::command, virt_copy_out::MANUAL),
     (virt_df::command, virt_df::MANUAL),

@@ -1,0 +1,5 @@
+complete -c libguestfs-make-fixed-appliance -l help -d 'Show this help'
+complete -c libguestfs-make-fixed-appliance -l long-options -d 'List the long options, for shell completion'
+complete -c libguestfs-make-fixed-appliance -l short-options -d 'List the short options, for shell completion'
+complete -c libguestfs-make-fixed-appliance -s V -l version -d 'Show the version'
+complete -c libguestfs-make-fixed-appliance -l xz -d 'Make a compressed archive in the current directory'
