@@ -17,19 +17,31 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait between looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The disks of the guest, in the order in which they were added.
-pub(super) fn find(line: &CommandLine) -> Vec<Disk> {
+/// What was plugged in.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The disks of the guest, in the order in which they were added.
+    pub(super) guest: Vec<Disk>,
+    /// The disk with the appliance's programs: the first after those of the guest.
+    pub(super) programs: Option<BString>,
+}
+
+/// Waits for all disks. `needs_programs` says that there must be one more.
+pub(super) fn find(line: &CommandLine, needs_programs: bool) -> Found {
     let deadline = Instant::now() + PATIENCE;
-    let kernel_names = loop {
+    let (kernel_names, programs) = loop {
         let there = Kernel::disks_of_machine();
-        if let Some(guest) = guest_disks(&there, line) {
-            break guest;
+        let guest = guest_disks(&there, line);
+        let programs = line.disks.filter(|_| needs_programs).and_then(|count| there.get(count)).cloned();
+        let complete = programs.is_some() || !needs_programs || line.disks.is_none();
+        match guest {
+            Some(guest) if complete => break (guest, programs),
+            _ if Instant::now() > deadline => {
+                log::line(format_args!("guestfsd: disks are missing: only {there:?} came up"));
+                break (guest.unwrap_or(there), programs);
+            }
+            _ => std::thread::sleep(PAUSE),
         }
-        if Instant::now() > deadline {
-            log::line(format_args!("guestfsd: disks are missing: only {there:?} came up"));
-            break there;
-        }
-        std::thread::sleep(PAUSE);
     };
     let of_host = line.disks.is_some();
     let label = |index: usize, kernel: &BString| match line.labels.iter().find(|(disk, _)| *disk == index) {
@@ -39,7 +51,8 @@ pub(super) fn find(line: &CommandLine) -> Vec<Disk> {
         None => None,
     };
     let named = kernel_names.into_iter().enumerate();
-    named.map(|(index, kernel)| Disk { label: label(index, &kernel), kernel }).collect()
+    let guest = named.map(|(index, kernel)| Disk { label: label(index, &kernel), kernel }).collect();
+    Found { guest, programs }
 }
 
 /// Those of `there` that are the guest's, or `None` if some are not there yet.

@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::wire::Channel;
 use libguestfs_core::{Error, Result, server};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -73,9 +73,13 @@ fn serve() -> Result<()> {
     step("the system is mounted");
     load_modules();
     step("modules are loaded");
-    let disks = disks::find(&line);
+    let found = disks::find(&line, !has_programs());
     step("disks are there");
-    let kernel = Kernel::new(SYSROOT, disks);
+    if let Some(disk) = &found.programs {
+        mount_programs(disk)?;
+        step("programs are there");
+    }
+    let kernel = Kernel::new(SYSROOT, found.guest);
     link_labels(&kernel);
     volumes::activate(&kernel);
     step("volumes are there");
@@ -159,6 +163,23 @@ fn load_modules() {
             log::line(format_args!("guestfsd: {e}"));
         }
     }
+}
+
+/// Does the initramfs hold the programs? Otherwise they are on a disk.
+fn has_programs() -> bool {
+    let holds_any = |path: &str| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    holds_any("/usr/sbin") || holds_any("/usr/bin")
+}
+
+/// Mounts the disk that the builder makes of programs, their libraries and all modules.
+fn mount_programs(disk: &BString) -> Result<()> {
+    const PLACE: &str = "/usr";
+    const KIND: &str = "squashfs";
+    let failed = |e: io::Error| Error::io("mounting the appliance's programs", e);
+    crate::modules::for_filesystem(KIND.as_bytes()).map_err(failed)?;
+    let node = Path::new("/dev").join(disk.to_path().map_err(|e| failed(io::Error::other(e)))?);
+    let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID;
+    mount(&node, PLACE, KIND, flags, None).map_err(|e| failed(e.into()))
 }
 
 /// Has SCSI look for its disks while the driver is loaded, not later and in any order.
