@@ -3,7 +3,8 @@
 //! ```text
 //! /init                          the daemon, with its libraries
 //! /usr/{bin,sbin,lib…}           programs, libraries, data; /bin, /sbin, /lib… are links to them
-//! /usr/lib/modules/VERSION       modules; /etc/guestfs/modules lists those to load first, in order
+//! /usr/lib/modules/VERSION       modules; /etc/guestfs/modules lists those to load first, in
+//!                                order, some only if there is such a device
 //! /etc                           settings; /etc/guestfs/manifest.json: what all of it was made from
 //! ```
 //!
@@ -172,10 +173,7 @@ impl<'a> Gatherer<'a> {
     }
 
     fn boot_list(&mut self, modules: &Modules<'_>) -> Result<()> {
-        let boot = modules.boot();
-        let places = boot.iter().filter_map(|name| modules.place(name));
-        let list: String = places.map(|place| format!("{}\n", place.display())).collect();
-        self.tree.text("/etc/guestfs/modules", list)
+        self.tree.text("/etc/guestfs/modules", modules.boot())
     }
 
     fn modules(&mut self, modules: &Modules<'_>, names: &[String], kernel: &Kernel) -> Result<()> {

@@ -16,9 +16,16 @@ use crate::tree::{Content, Tree};
 const MODULE_MAX: u64 = 128 << 20;
 
 /// What is loaded before anything else, in this order: transports, the channel, disks. Those that the kernel has built in, or
-/// does not have, are passed over.
-pub(crate) const BOOT: &[&str] =
-    &["virtio_mmio", "virtio_pci", "virtio_console", "virtio_blk", "virtio_scsi", "sd_mod"];
+/// does not have, are passed over; so are those for a virtio device (the number is its type, from linux/virtio_ids.h) that is
+/// not there when their turn comes: under emulation, the eleven modules of SCSI alone take 0.2 s to load.
+const BOOT: &[(&str, Option<u32>)] = &[
+    ("virtio_mmio", None),
+    ("virtio_pci", None),
+    ("virtio_console", Some(3)),
+    ("virtio_blk", Some(2)),
+    ("virtio_scsi", Some(8)),
+    ("sd_mod", Some(8)),
+];
 
 /// Modules that may be needed: a directory (ending in a slash) or a module, and for what.
 #[rustfmt::skip]
@@ -140,20 +147,25 @@ impl<'a> Modules<'a> {
         Ok(text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect())
     }
 
-    /// Those of [`BOOT`] that are modules, with what they need, in the order of loading.
-    pub(crate) fn boot(&self) -> Vec<String> {
-        self.in_order(BOOT.iter().map(|name| (*name).to_owned()))
+    /// The modules to load first, a line for each: its file, and `virtio:N` if it is for devices of that type.
+    pub(crate) fn boot(&self) -> String {
+        let line = |(name, device): &(&str, Option<u32>)| {
+            let file = self.place(name)?;
+            let condition = device.map_or(String::new(), |device| format!(" virtio:{device}"));
+            Some(format!("{}{condition}\n", file.display()))
+        };
+        BOOT.iter().filter_map(line).collect()
     }
 
     /// All that may be needed, with what they need.
     pub(crate) fn all(&self) -> Vec<String> {
         let wanted = self.modules.iter().filter(|(_, m)| is_wanted(&m.file)).map(|(name, _)| name.clone());
-        self.in_order(BOOT.iter().map(|name| (*name).to_owned()).chain(wanted))
+        self.in_order(boot_names().chain(wanted))
     }
 
     /// Those that the disk with all others needs.
     pub(crate) fn to_mount_the_rest(&self) -> Vec<String> {
-        self.in_order(BOOT.iter().copied().chain([REST_FILESYSTEM]).map(str::to_owned))
+        self.in_order(boot_names().chain([REST_FILESYSTEM.to_owned()]))
     }
 
     /// Is there a module of that name, or is it built in?
@@ -235,6 +247,10 @@ impl<'a> Modules<'a> {
         }
         Ok(())
     }
+}
+
+fn boot_names() -> impl Iterator<Item = String> {
+    BOOT.iter().map(|(name, _)| (*name).to_owned())
 }
 
 fn is_wanted(file: &Path) -> bool {

@@ -31,7 +31,7 @@ use rustix::system::{RebootCommand, reboot};
 use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
 use crate::error::At;
-use crate::modules::Modules;
+use crate::modules::{Modules, fields};
 use crate::{Guestfsd, log};
 use cmdline::CommandLine;
 
@@ -157,7 +157,12 @@ fn load_modules() {
         Ok(modules) => modules,
         Err(e) => return log::line(format_args!("guestfsd: {e}")),
     };
-    for module in list.lines().map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && line[0] != b'#') {
+    for line in list.lines() {
+        let mut fields = fields(line);
+        let Some(module) = fields.next().filter(|module| !module.starts_with(b"#")) else { continue };
+        if fields.next().is_some_and(|condition| !is_there(condition)) {
+            continue;
+        }
         scan_in_order();
         if let Err(e) = modules.load(module) {
             log::line(format_args!("guestfsd: {e}"));
@@ -180,6 +185,18 @@ fn mount_programs(disk: &BString) -> Result<()> {
     let node = Path::new("/dev").join(disk.to_path().map_err(|e| failed(io::Error::other(e)))?);
     let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID;
     mount(&node, PLACE, KIND, flags, None).map_err(|e| failed(e.into()))
+}
+
+/// Is there such a device? `virtio:N` is one whose type has that number; what is not understood may be there.
+fn is_there(condition: &[u8]) -> bool {
+    const DEVICES: &str = "/sys/bus/virtio/devices";
+    let kind = condition.strip_prefix(b"virtio:").and_then(|kind| kind.to_str().ok()?.parse::<u32>().ok());
+    let (Some(kind), Ok(devices)) = (kind, std::fs::read_dir(DEVICES)) else { return true };
+    devices.flatten().any(|device| {
+        let text = std::fs::read_to_string(device.path().join("device")).unwrap_or_default();
+        let text = text.trim();
+        u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16) == Ok(kind)
+    })
 }
 
 /// Has SCSI look for its disks while the driver is loaded, not later and in any order.
