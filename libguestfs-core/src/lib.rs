@@ -28,3 +28,4 @@ pub mod wire;
 
 pub use error::{Error, ErrorKind, NEEDS_APPLIANCE, Result};
 pub use handle::{AddDriveOpts, Event, EventSet, Guestfs, Settings, Value};
+pub use sys::{inode_generation, set_inode_generation};

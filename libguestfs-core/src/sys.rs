@@ -1,7 +1,7 @@
 //! The one module with unsafe code: what has no safe wrapper.
 #![expect(
     unsafe_code,
-    reason = "ownership of descriptors that the kernel made, fcntl(F_SETOWN), and what a child does before exec"
+    reason = "descriptors that the kernel made, fcntl(F_SETOWN), what a child does before exec, ioctl without a wrapper"
 )]
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -10,6 +10,7 @@ use std::process::Command;
 
 use nix::errno::Errno;
 use nix::libc;
+use rustix::ioctl;
 
 /// Takes ownership of a descriptor that `recvmsg` has just made for this process.
 pub(crate) fn own_received(fd: RawFd) -> OwnedFd {
@@ -58,4 +59,34 @@ pub(crate) fn limit(command: &mut Command, memory: u64, cpu_seconds: u64) {
     };
     // SAFETY: as above.
     unsafe { command.pre_exec(limit) };
+}
+
+/// What `FS_IOC_GETVERSION` and `FS_IOC_SETVERSION` take, by their numbers a long (include/uapi/linux/fs.h). Filesystems
+/// read and write an int there: the first of these two on all machines.
+type Generation = [u32; std::mem::size_of::<libc::c_long>() / 4];
+const GET_GENERATION: ioctl::Opcode = ioctl::opcode::read::<Generation>(b'v', 1);
+const SET_GENERATION: ioctl::Opcode = ioctl::opcode::write::<Generation>(b'v', 2);
+
+/// The generation of the inode of an open file, as `lsattr -v` shows it.
+///
+/// # Errors
+/// `ENOTTY` where the filesystem has none.
+pub fn inode_generation(fd: &OwnedFd) -> rustix::io::Result<u32> {
+    let mut generation = Generation::default();
+    // SAFETY: the request writes a long at most, which the array has room for.
+    unsafe { ioctl::ioctl(fd, ioctl::Updater::<GET_GENERATION, Generation>::new(&mut generation))? };
+    Ok(generation.first().copied().unwrap_or(0))
+}
+
+/// Sets the generation of the inode of an open file.
+///
+/// # Errors
+/// `ENOTTY` where the filesystem has none, or keeps it from being changed (ext4 with checksums).
+pub fn set_inode_generation(fd: &OwnedFd, generation: u32) -> rustix::io::Result<()> {
+    let mut value = Generation::default();
+    if let Some(first) = value.first_mut() {
+        *first = generation;
+    }
+    // SAFETY: the request reads a long at most, which the array is.
+    unsafe { ioctl::ioctl(fd, ioctl::Setter::<SET_GENERATION, Generation>::new(value)) }
 }

@@ -223,6 +223,7 @@ impl Reading for Guestfsd {
 
         tar_out(directory: &PlainString, tarfile: &mut FileOut<'_>, opts: &TarOutOpts) -> ();
         tgz_out(directory: &Pathname, tarball: &mut FileOut<'_>) -> ();
+        txz_out(directory: &Pathname, tarball: &mut FileOut<'_>) -> ();
 
         download(remotefilename: &DevOrPath, filename: &mut FileOut<'_>) -> ();
         download_offset(remotefilename: &DevOrPath, filename: &mut FileOut<'_>, offset: i64, size: i64) -> ();

@@ -22,6 +22,8 @@ const OUTPUT_MAX: u64 = 64 << 20;
 const ERRORS_MAX: usize = 64 << 10;
 /// Bytes that are read of a program's output at once: what a pipe holds by default.
 const PIECE: usize = 64 << 10;
+/// Bytes that are taken of a program between two sides at a time: what a pipe holds.
+const BETWEEN: usize = 64 << 10;
 /// Where programs are looked for.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -45,6 +47,12 @@ impl Program {
     /// The program of that name.
     pub(crate) fn new(name: &str) -> Self {
         Program { name: name.to_owned(), arguments: Vec::new(), input: Vec::new() }
+    }
+
+    /// A program with its arguments.
+    pub(crate) fn command(command: &[&str]) -> Self {
+        let (name, arguments) = command.split_first().unwrap_or((&"", &[]));
+        Program::new(name).args(arguments)
     }
 
     /// Adds an argument.
@@ -159,11 +167,55 @@ impl Program {
         self.finish(child, errors, &place)
     }
 
+    /// Runs it between two sides: `feed` is given where it reads, and what it prints goes to `take`, in a thread of its
+    /// own. Says how it ended, whatever its status.
+    ///
+    /// # Errors
+    /// If it can't be run, and those of the two sides, which end the program.
+    pub(crate) fn between(
+        self,
+        place: impl std::fmt::Display,
+        feed: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
+        mut take: impl FnMut(&[u8]) -> Result<()> + Send,
+    ) -> Result<Ended> {
+        let mut child = self.spawn(&place, Stdio::piped(), Stdio::piped())?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (fed, taken, errors) = std::thread::scope(|scope| {
+            let errors = scope.spawn(move || keep(stderr));
+            // Its end closes the pipe, which ends a program that still writes, and with that the feeding.
+            let taken = scope.spawn(move || -> Result<()> {
+                let mut piece = vec![0; BETWEEN];
+                let Some(mut stdout) = stdout else { return Ok(()) };
+                loop {
+                    match stdout.read(&mut piece) {
+                        Ok(0) => return Ok(()),
+                        Ok(n) => take(piece.get(..n).unwrap_or_default())?,
+                        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                        Err(e) => return Err(refused(format!("reading from a program: {e}"))),
+                    }
+                }
+            });
+            let fed = stdin.map_or(Ok(()), |mut stdin| feed(&mut Pipe(&mut stdin)));
+            if fed.is_err() {
+                abandon(&mut child);
+            }
+            let taken = taken.join().unwrap_or_else(|_| Err(refused(format!("{place}: a thread panicked"))));
+            (fed, taken, errors.join().unwrap_or_default())
+        });
+        fed?;
+        if let Err(e) = taken {
+            abandon(&mut child);
+            return Err(e);
+        }
+        let status = child.wait().map_err(|e| refused(format!("{place}: running {}: {e}", self.name)))?;
+        Ok(Ended { status, stdout: Vec::new(), stderr: errors.into() })
+    }
+
     /// Waits for its end. A status other than 0 is an error.
     fn finish(&self, mut child: Child, errors: Vec<u8>, place: &dyn std::fmt::Display) -> Result<()> {
         let status = child.wait().map_err(|e| refused(format!("{place}: running {}: {e}", self.name)))?;
         let ended = Ended { status, stdout: Vec::new(), stderr: errors.into() };
-        if ended.status.success() { Ok(()) } else { Err(ended.error(place, &self.name)) }
+        ended.check(place, &self.name)
     }
 
     fn spawn(&self, place: &dyn std::fmt::Display, stdin: Stdio, stdout: Stdio) -> Result<Child> {
@@ -224,6 +276,22 @@ impl Program {
     }
 }
 
+/// Where a program reads. One that does not take any more is no error: its end tells why.
+struct Pipe<'a>(&'a mut std::process::ChildStdin);
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What a program complains about, as far as it is kept. All of it is read: none of its pipes may fill up.
 fn keep(stderr: Option<ChildStderr>) -> Vec<u8> {
     let mut kept = Vec::new();
@@ -255,6 +323,11 @@ impl Ended {
         }
     }
 
+    /// A status other than 0 is an error.
+    pub(crate) fn check(&self, place: impl std::fmt::Display, name: &str) -> Result<()> {
+        if self.status.success() { Ok(()) } else { Err(self.error(place, name)) }
+    }
+
     /// The error of a call that this ending is.
     pub(crate) fn error(&self, place: impl std::fmt::Display, name: &str) -> Error {
         refused(format!("{place}: {}", self.complaint(name)))
@@ -279,6 +352,26 @@ mod tests {
         // One that reads nothing of a long input, and one that complains at length.
         assert_eq!(Program::new("true").input(vec![0; 1 << 20]).run("x").unwrap(), b"");
         assert_eq!(failing("yes | head -c 1000000 >&2; exit 1").message().len(), ERRORS_MAX - 1 + 10);
+    }
+
+    #[test]
+    fn a_program_between_two_sides_gets_and_gives_everything() {
+        let large: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        let mut got = Vec::new();
+        let feed = |to: &mut (dyn Write + Send)| to.write_all(&large).map_err(|e| Error::io("feeding", e));
+        let take = |bytes: &[u8]| {
+            got.extend_from_slice(bytes);
+            Ok(())
+        };
+        Program::new("cat").between("x", feed, take).unwrap().check("x", "cat").unwrap();
+        assert!(got == large);
+        // One that wants no input and fails, and a side that wants no output.
+        let ended = Program::new("sh").arg("-c").arg("echo no >&2; exit 1").between("x", feed, |_| Ok(()));
+        assert_eq!(ended.unwrap().check("x", "sh").unwrap_err().message(), "x: no");
+        let failed = Program::new("cat").between("x", feed, |_| Err(refused("enough")));
+        assert_eq!(failed.unwrap_err().message(), "enough");
+        let failed = Program::new("cat").between("x", |_| Err(refused("nothing")), |_| Ok(()));
+        assert_eq!(failed.unwrap_err().message(), "nothing");
     }
 
     #[test]

@@ -28,7 +28,7 @@ const EM_LOONGARCH: u16 = 258;
 
 /// Which processor is the program for that starts with `start`? `None` if it is no ELF program, or for one that has no
 /// name here.
-pub(super) fn arch(start: &[u8]) -> Option<&'static str> {
+pub fn arch(start: &[u8]) -> Option<&'static str> {
     let [0x7f, b'E', b'L', b'F', class, data, _, _, _, _, _, _, _, _, _, _, kind @ .., m0, m1] =
         *start.first_chunk::<HEADER_LEN>()?
     else {

@@ -42,6 +42,7 @@ use bstr::{BString, ByteSlice};
 
 use classify::Role;
 pub use devices::udev_unescape;
+pub use elf::arch as elf_architecture;
 use guest::Files;
 pub use guest::{Disks, Entry, Filesystem, Guest, Identified, LogicalVolume, Opened, Tag, Tree};
 pub use osinfo::osinfo;

@@ -31,17 +31,27 @@ struct Line {
     /// `+` after the mode: there is an access control list. `.`: there is a security label.
     mark: Option<char>,
     target: Option<BString>,
+    /// The security label, if there is one.
+    label: Option<BString>,
 }
 
 impl Guestfsd {
     pub(crate) fn ll(&mut self, path: &BStr) -> Result<BString> {
+        self.listing(path, Labels::Hidden)
+    }
+
+    pub(crate) fn llz(&mut self, path: &BStr) -> Result<BString> {
+        self.listing(path, Labels::Shown)
+    }
+
+    fn listing(&self, path: &BStr, labels: Labels) -> Result<BString> {
         let tree = self.tree();
         // The original makes the path real first, and so shows what a link leads to.
         let real = tree.canonical(path).at(path)?;
         let status = tree.status(real.as_ref(), Last::Itself).at(path)?;
         if status.metadata.file_type != FileType::Directory {
             let line = self.line(real.as_ref(), format!("/sysroot{real}").into()).at(path)?;
-            return Ok(print(&[line], None));
+            return Ok(print(&[line], None, labels));
         }
         let mut names: Vec<BString> = vec![".".into(), "..".into()];
         let directory = tree.directory(real.as_ref()).at(path)?;
@@ -66,7 +76,7 @@ impl Guestfsd {
         }
         let blocks = lines.iter().fold(0u64, |sum, line| sum.saturating_add(line.metadata.blocks));
         // Blocks of 512 bytes, shown in KiB.
-        Ok(print(&lines, Some(blocks.div_ceil(2))))
+        Ok(print(&lines, Some(blocks.div_ceil(2)), labels))
     }
 
     fn line(&self, path: &BStr, name: BString) -> engine::Result<Line> {
@@ -75,14 +85,30 @@ impl Guestfsd {
         let metadata = tree.status(path, last)?.metadata;
         let is_link = metadata.file_type == FileType::Symlink;
         let target = if is_link { Some(tree.read_link(path)?) } else { None };
-        let mark = match tree.xattrs(path, last) {
-            Ok(xattrs) => mark(&xattrs, is_link),
+        let (mark, label) = match tree.xattrs(path, last) {
+            Ok(xattrs) => (mark(&xattrs, is_link), label(&xattrs)),
             Err(engine_failure) if engine_failure.errno() == Errno::ENOTSUP => return Err(engine_failure),
             // ls shows a question mark only where stat fails.
-            Err(_) => None,
+            Err(_) => (None, None),
         };
-        Ok(Line { name, metadata, mark, target })
+        Ok(Line { name, metadata, mark, target, label })
     }
+}
+
+/// Are security labels shown?
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Labels {
+    Hidden,
+    Shown,
+}
+
+/// Attribute with the label of SELinux.
+const SELINUX: &str = "security.selinux";
+
+/// The label of SELinux, without the NUL that ends it.
+fn label(xattrs: &[disk::fs::Xattr]) -> Option<BString> {
+    let label = xattrs.iter().find(|xattr| xattr.name == SELINUX)?;
+    Some(label.value.trim_end_with(|c| c == '\0').into())
 }
 
 /// The mark that ls puts after the mode.
@@ -100,7 +126,7 @@ fn mark(xattrs: &[disk::fs::Xattr], is_link: bool) -> Option<char> {
     if acl && !is_link {
         return Some('+');
     }
-    let label = xattrs.iter().find(|x| x.name == "security.selinux");
+    let label = xattrs.iter().find(|x| x.name == SELINUX);
     label.is_some_and(|x| x.value.trim_end_with(|c| c == '\0') != b"unlabeled").then_some('.')
 }
 
@@ -131,7 +157,7 @@ fn mode_text(metadata: &Metadata) -> String {
 }
 
 /// Prints lines in columns, with a total in KiB before them if given.
-fn print(lines: &[Line], total: Option<u64>) -> BString {
+fn print(lines: &[Line], total: Option<u64>, labels: Labels) -> BString {
     let is_device = |m: &Metadata| matches!(m.file_type, FileType::BlockDevice | FileType::CharDevice);
     let digits = |n: u64| n.checked_ilog10().map_or(1, |log| usize::try_from(log).unwrap_or(0) + 1);
     let widest =
@@ -145,6 +171,9 @@ fn print(lines: &[Line], total: Option<u64>) -> BString {
     let sizes =
         lines.iter().filter(|l| !is_device(&l.metadata)).map(|l| digits(l.metadata.size)).max().unwrap_or(0);
     let size = if devices().next().is_some() { sizes.max(major + 2 + minor) } else { sizes };
+    // What has no label is shown with a question mark.
+    let label_of = |line: &Line| line.label.clone().unwrap_or_else(|| "?".into());
+    let label_width = lines.iter().map(|line| label_of(line).len()).max().unwrap_or(0);
     let marks = lines.iter().any(|l| l.mark.is_some());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs().cast_signed());
 
@@ -160,6 +189,9 @@ fn print(lines: &[Line], total: Option<u64>) -> BString {
             text.push(line.mark.unwrap_or(' '));
         }
         let _infallible = write!(text, " {:>links$} {:>owner$} {:>group$} ", m.links, m.uid, m.gid);
+        if labels == Labels::Shown {
+            let _infallible = write!(text, "{:<label_width$} ", label_of(line));
+        }
         let _infallible = if is_device(m) {
             let major = size - minor - 2;
             write!(text, "{:>major$}, {:>minor$}", m.device.major, m.device.minor)

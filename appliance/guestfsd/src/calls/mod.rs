@@ -9,9 +9,10 @@ use nix::errno::Errno;
 
 use crate::Guestfsd;
 use crate::engine::kernel::Kernel;
-use crate::engine::{Mountable, Tree};
+use crate::engine::{Mountable, Status, Tree};
 use crate::error::{At, strerror};
 
+mod acl;
 mod aside;
 mod btrfs;
 mod btrfs_change;
@@ -45,6 +46,7 @@ mod partitions;
 mod paths;
 mod rsync;
 mod sandbox;
+mod searching;
 mod selinux;
 mod sink;
 mod stat;
@@ -52,6 +54,7 @@ mod storage;
 mod system;
 mod tar;
 mod tool;
+mod transfer;
 mod walk;
 mod writing;
 mod xattrs;
@@ -109,6 +112,11 @@ fn format_bits(file_type: FileType) -> u32 {
         FileType::Symlink => 0o120_000,
         FileType::Socket => 0o140_000,
     }
+}
+
+/// What tells that two names are one file.
+fn link_of(status: &Status) -> (u32, u32, u64) {
+    (status.device.major, status.device.minor, status.metadata.number)
 }
 
 /// Adds the size of one more item to a result, as long as it can be sent.

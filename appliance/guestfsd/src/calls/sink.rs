@@ -4,8 +4,8 @@
 use libguestfs_core::Result;
 use libguestfs_core::server::{FileIn, FileOut, Meter};
 
-/// Takes the bytes of a file in order.
-pub(crate) trait Sink {
+/// Takes the bytes of a file in order. What a program prints comes from a thread of its own.
+pub(crate) trait Sink: Send {
     /// Sends the next bytes.
     fn write(&mut self, bytes: &[u8]) -> Result<()>;
 

@@ -2,7 +2,9 @@
 
 use bstr::BString;
 use libguestfs_core::Result;
-use libguestfs_core::api::{Buffer, CopyAttributesOpts, MktempOpts, Pathname, PlainString, Writing};
+use libguestfs_core::api::{
+    Buffer, CopyAttributesOpts, Device, MktempOpts, Pathname, PlainString, SetE2attrsOpts, Writing,
+};
 use libguestfs_core::server::Meter;
 
 use super::Guestfsd;
@@ -22,6 +24,7 @@ impl Writing for Guestfsd {
         internal_write_append(path: &Pathname, content: &Buffer) -> ();
         write_file(path: &Pathname, content: &PlainString, size: i32) -> ();
         pwrite(path: &Pathname, content: &Buffer, offset: i64) -> i32;
+        pwrite_device(device: &Device, content: &Buffer, offset: i64) -> i32;
 
         mkdir(path: &Pathname) -> ();
         mkdir_p(path: &Pathname) -> ();
@@ -57,5 +60,12 @@ impl Writing for Guestfsd {
         lsetxattr(xattr: &PlainString, val: &PlainString, vallen: i32, path: &Pathname) -> ();
         removexattr(xattr: &PlainString, path: &Pathname) -> ();
         lremovexattr(xattr: &PlainString, path: &Pathname) -> ();
+        acl_get_file(path: &Pathname, acltype: &PlainString) -> BString;
+        acl_set_file(path: &Pathname, acltype: &PlainString, acl: &PlainString) -> ();
+        acl_delete_def_file(dir: &Pathname) -> ();
+        get_e2attrs(file: &Pathname) -> BString;
+        set_e2attrs(file: &Pathname, attrs: &PlainString, opts: &SetE2attrsOpts) -> ();
+        get_e2generation(file: &Pathname) -> i64;
+        set_e2generation(file: &Pathname, generation: i64) -> ();
     }
 }

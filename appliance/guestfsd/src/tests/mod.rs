@@ -27,7 +27,9 @@ mod inspection;
 mod kernel;
 mod mounts;
 mod names;
+mod searching;
 mod tar;
+mod transfer;
 mod wire;
 mod writing;
 mod xfs;
@@ -75,9 +77,12 @@ impl Workshop {
         self.name(name)
     }
 
-    /// A directory with files, links and special files, for `mke2fs -d`.
+    /// A directory with files, links and special files, for `mke2fs -d`; or what a test put in its place.
     fn tree(&self) -> PathBuf {
         let root = self.path("tree");
+        if root.exists() {
+            return root;
+        }
         let make = |name: &str, content: &[u8]| {
             let path = root.join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use libguestfs_core::api::{CopyAttributesOpts, MktempOpts};
+use libguestfs_core::api::{CopyAttributesOpts, MktempOpts, SetE2attrsOpts};
 use tempfile::TempDir;
 
 use super::{b, over_directory, refusal};
@@ -387,7 +387,7 @@ fn extended_attributes_are_set() {
         setxattr(b("bad"), b("abc"), 3, b("/hello")) => "setxattr: Operation not supported";
         setxattr(b("user.a"), b("abc"), 3, b("/nosuch")) => "setxattr: No such file or directory";
         lsetxattr(b("trusted.a"), b("abc"), 3, b("/lnk")) => "";
-        lsetxattr(b("user.a"), b("abc"), 3, b("/lnk")) => "lsetxattr: Operation not permitted";
+        lsetxattr(b("user.a"), b("abc"), 3, b("/lnk")) => "setxattr: Operation not permitted";
         removexattr(b("user.b"), b("/hello")) => "removexattr: No data available";
     }
     assert_eq!(xattr::get(bench.path("hello"), "user.a").unwrap().unwrap(), b"ab");
@@ -465,4 +465,81 @@ fn files_and_trees_are_copied_and_moved() {
         let hello = || "hello\n".to_owned();
         (hello(), hello(), hello())
     });
+}
+
+#[test]
+fn acls_are_set_from_text() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("etc")).unwrap();
+    fs::write(bench.path("etc/passwd"), "root:x:0:0\nguest:x:77:77\n").unwrap();
+    let mut d = bench.daemon();
+    steps! { &mut d,
+        acl_set_file(b("/hello"), b("access"), b("u::rwx,g::r,o::---")) => "";
+        acl_set_file(b("/dir"), b("default"), b("u::rwx,u:guest:rx,g::r,m::rwx,o::---")) => "";
+        acl_set_file(b("/hello"), b("default"), b("u::rwx,g::r,o::---")) => "/hello: Permission denied";
+        acl_set_file(b("/hello"), b("foo"), b("u::rwx,g::r,o::---")) => "invalid acltype parameter: foo";
+        acl_set_file(b("/hello"), b("access"), b("u::rwx,u:5:rw,g::r,o::---")) => "/hello: Invalid argument";
+        acl_set_file(b("/hello"), b("access"), b("junk"))
+            => "could not parse acl string: junk: acl_from_text: Invalid argument";
+        acl_set_file(b("/hello"), b("access"), b("u:x:rw"))
+            => "could not parse acl string: u:x:rw: acl_from_text: No such file or directory";
+        acl_set_file(b("/nosuch"), b("access"), b("u::rwx,g::r,o::---")) => "/nosuch: No such file or directory";
+    }
+    assert_eq!(bench.mode("hello"), 0o100_740);
+    let text = d.acl_get_file(b("/dir"), b("default")).unwrap();
+    assert_eq!(text, "user::rwx\nuser:77:r-x\ngroup::r--\nmask::rwx\nother::---\n");
+    steps! { &mut d,
+        acl_delete_def_file(b("/dir")) => "";
+        acl_delete_def_file(b("/dir")) => "";
+        acl_delete_def_file(b("/hello")) => "";
+        acl_delete_def_file(b("/nosuch")) => "/nosuch: No such file or directory";
+    }
+    assert_eq!(d.acl_get_file(b("/dir"), b("default")).unwrap(), "");
+}
+
+#[test]
+fn flags_of_inodes_are_those_of_chattr() {
+    let bench = Bench::new();
+    // A filesystem that is sure to have them.
+    let image = bench.scratch.path().join("outdir/image");
+    fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+    super::run("mke2fs", &["-q", "-t", "ext4", image.to_str().unwrap()]);
+    super::run("mount", &["-o", "loop", image.to_str().unwrap(), bench.path("dir").to_str().unwrap()]);
+    fs::write(bench.path("dir/f"), "x").unwrap();
+    let mut d = bench.daemon();
+    let mut said = Vec::new();
+    for (attrs, clear) in [("", false), ("ia", false), ("i", true), ("xx", false), ("9", false), ("h", false)]
+    {
+        let opts = SetE2attrsOpts { clear: Some(clear) };
+        let set = d.set_e2attrs(b("/dir/f"), b(attrs), &opts).map_err(|e| e.message().to_owned());
+        said.push((set, d.get_e2attrs(b("/dir/f")).unwrap().to_string()));
+    }
+    d.set_e2attrs(b("/dir/f"), b("a"), &SetE2attrsOpts { clear: Some(true) }).unwrap();
+    let generation = d.get_e2generation(b("/dir/f"));
+    let shown =
+        std::process::Command::new("lsattr").arg("-v").arg(bench.path("dir/f")).output().unwrap().stdout;
+    let others = [d.get_e2attrs(b("/fifo")), d.get_e2attrs(b("/nosuch"))].map(refusal);
+    let negative = refusal(d.set_e2generation(b("/dir/f"), -1));
+    super::run("umount", &[bench.path("dir").to_str().unwrap()]);
+    fs::remove_file(&image).unwrap();
+
+    let refused = |text: &str| Err(text.to_owned());
+    let ae = || "ae".to_owned();
+    assert_eq!(
+        said,
+        [
+            (Ok(()), "e".to_owned()),
+            (Ok(()), "aei".to_owned()),
+            (Ok(()), ae()),
+            (refused("duplicate file attribute 'x'"), ae()),
+            (refused("unknown file attribute '9'"), ae()),
+            (refused("unknown file attribute 'h'"), ae()),
+        ]
+    );
+    assert_eq!(
+        generation.unwrap().to_string(),
+        String::from_utf8_lossy(&shown).split_whitespace().next().unwrap()
+    );
+    assert_eq!(others, ["/fifo: Operation not supported", "/nosuch: No such file or directory"]);
+    assert_eq!(negative, "/dir/f: -1 is not a generation, which has 32 bits");
 }

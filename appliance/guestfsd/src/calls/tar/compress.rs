@@ -1,4 +1,4 @@
-//! An archive compressed with gzip, on its way out.
+//! An archive or a file compressed on its way out: with gzip here, otherwise by a program.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use libguestfs_core::{Error, Result};
 use super::super::sink::Sink;
 
 /// A sink that compresses for another one.
-pub(super) struct Gzip<'a> {
+pub(in crate::calls) struct Gzip<'a> {
     encoder: GzEncoder<Adapter<'a>>,
 }
 
@@ -36,9 +36,9 @@ impl Write for Adapter<'_> {
 }
 
 impl<'a> Gzip<'a> {
-    pub(super) fn new(sink: &'a mut dyn Sink) -> Self {
+    pub(in crate::calls) fn new(sink: &'a mut dyn Sink, level: Compression) -> Self {
         let adapter = Adapter { sink, failure: None };
-        Gzip { encoder: GzEncoder::new(adapter, Compression::default()) }
+        Gzip { encoder: GzEncoder::new(adapter, level) }
     }
 
     fn told<T>(&mut self, result: io::Result<T>) -> Result<T> {
@@ -49,7 +49,7 @@ impl<'a> Gzip<'a> {
     }
 
     /// Sends what is held, and the end of the compressed stream.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(in crate::calls) fn finish(mut self) -> Result<()> {
         let finished = self.encoder.try_finish();
         self.told(finished)
     }
@@ -62,5 +62,16 @@ impl Sink for Gzip<'_> {
     }
 
     /// How long it becomes is not known.
+    fn set_total(&mut self, _bytes: u64) {}
+}
+
+/// A sink that feeds a program.
+pub(in crate::calls) struct Feed<'a>(pub(in crate::calls) &'a mut (dyn Write + Send));
+
+impl Sink for Feed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).map_err(|e| Error::io("writing to a program", e))
+    }
+
     fn set_total(&mut self, _bytes: u64) {}
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use crate::calls::acl::Names;
 use crate::engine::Tree;
 
 /// Most bytes of a list that are looked at.
@@ -11,14 +12,14 @@ const MAX_LIST: usize = 1 << 20;
 
 /// Names by number.
 #[derive(Debug, Default)]
-pub(super) struct Owners {
+pub(in crate::calls) struct Owners {
     users: HashMap<u32, BString>,
     groups: HashMap<u32, BString>,
 }
 
 impl Owners {
     /// The names that the guest has; none where there are no lists or they can't be read, since numbers will do.
-    pub(super) fn of(tree: &dyn Tree) -> Self {
+    pub(in crate::calls) fn of(tree: &dyn Tree) -> Self {
         Owners { users: list(tree, "/etc/passwd".into()), groups: list(tree, "/etc/group".into()) }
     }
 
@@ -28,6 +29,16 @@ impl Owners {
 
     pub(super) fn group(&self, id: u32) -> BString {
         self.groups.get(&id).cloned().unwrap_or_default()
+    }
+}
+
+impl Names for Owners {
+    fn user(&self, name: &str) -> Option<u32> {
+        self.users.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        self.groups.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
     }
 }
 

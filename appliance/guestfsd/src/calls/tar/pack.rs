@@ -17,10 +17,10 @@ use nix::errno::Errno;
 use super::super::content::BUFFER;
 use super::super::sink::{Gather, Sink};
 use super::super::stat::device_number;
-use super::acl;
 use super::content::pieces;
 use super::excludes::Excludes;
 use super::owners::Owners;
+use crate::calls::acl;
 use crate::engine::{DirId, Directory, Last, Status, Tree};
 use crate::error::{At, Failure};
 
@@ -255,7 +255,7 @@ impl Packer<'_> {
         for xattr in found {
             let name = xattr.name.as_bytes();
             if self.wanted.acls && (name == acl::ACCESS || name == acl::DEFAULT) {
-                let text = acl::text(&xattr.value)
+                let text = acl::short(&xattr.value)
                     .ok_or_else(|| Failure::Text(Errno::EUCLEAN, "its ACL makes no sense".into()))?;
                 let keyword = if name == acl::ACCESS { "SCHILY.acl.access" } else { "SCHILY.acl.default" };
                 entry.records.push((keyword.into(), text.into_bytes()));

@@ -1,6 +1,6 @@
 //! cp and mv.
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
 use libguestfs_core::Result;
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, OFlags, fstat, renameat, statat};

@@ -5,8 +5,7 @@
 //! content     what regular files hold
 //! attributes  owner, mode, times; umask
 //! xattrs      extended attributes, and what lies in them:
-//!   acl         POSIX ACLs as text
-//!   capability  capabilities of programs as text
+//!   acl         POSIX ACLs
 //! inodes      what chattr(1) sets
 //! copies      cp and mv, over …
 //!   tree        copying with all that belongs to a file
@@ -16,14 +15,18 @@
 //! and a name in it ([`entry`]). Pipes and devices of the guest are never opened: a pipe would wait for ever, and a
 //! device is one of the appliance, not of the guest.
 
+mod acl;
 mod attributes;
 mod carry;
 mod content;
 mod copies;
 pub(super) mod data;
+mod inodes;
 mod names;
 mod tree;
 mod xattrs;
+
+pub(super) use content::write_part;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;

@@ -36,7 +36,7 @@ impl Guestfsd {
         let set = existing(root, path, last).and_then(|there| {
             Ok(setxattr(descriptor_path(&there), xattr.as_bytes(), value, XattrFlags::empty())?)
         });
-        set.at(call)
+        set.at("setxattr")
     }
 
     pub(crate) fn removexattr(&mut self, xattr: &BStr, path: &BStr) -> Result<()> {
@@ -51,6 +51,6 @@ impl Guestfsd {
         let root = self.kernel(call)?.sysroot();
         let removed = existing(root, path, last)
             .and_then(|there| Ok(removexattr(descriptor_path(&there), xattr.as_bytes())?));
-        removed.at(call)
+        removed.at("removexattr")
     }
 }
