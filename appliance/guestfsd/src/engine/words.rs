@@ -29,6 +29,17 @@ pub(super) fn mount_failed(errno: Errno) -> Failure {
     )
 }
 
+/// What mount(8) prints of a device that is mounted there already, or in another way.
+pub(super) fn busy(device: &BStr) -> Failure {
+    Failure::Text(
+        Errno::EBUSY,
+        format!(
+            "mount exited with status 32: mount: /sysroot: {device} already mounted or mount point busy.\n       \
+             dmesg(1) may have more information after failed mount system call."
+        ),
+    )
+}
+
 /// What umount(8) prints of something that is not mounted.
 pub(super) fn not_mounted(what: impl std::fmt::Display) -> Failure {
     Failure::Text(Errno::EINVAL, format!("umount: {what}: not mounted."))

@@ -107,6 +107,7 @@ impl Kernel {
         self.forget_numbers();
         result.map_err(|errno| match errno {
             Errno::EINVAL | Errno::ENODEV => words::wrong_filesystem(device.as_bstr()),
+            Errno::EBUSY => words::busy(device.as_bstr()),
             errno => words::mount_failed(errno),
         })
     }

@@ -11,14 +11,14 @@ use std::ops::{ControlFlow, Range};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Metadata, Timestamp, Xattr};
 use nix::errno::Errno;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RawDir, SeekFrom, Statx, StatxFlags, fstatvfs, getxattr, listxattr, open, openat,
-    readlinkat, seek, statx,
+    AtFlags, Mode, OFlags, RawDir, SeekFrom, Statx, StatxFlags, fstatvfs, getxattr, listxattr,
+    listxattr_query, open, openat, readlinkat, seek, statx,
 };
 
 use super::Kernel;
@@ -120,11 +120,9 @@ fn open_file(looked: &OwnedFd) -> Result<Box<dyn FileData>> {
 fn xattrs_of(looked: &OwnedFd) -> Result<Vec<Xattr>> {
     // Of what is open by `O_PATH` there is no other way to the attributes; the link is not followed further.
     let path = descriptor_path(looked);
-    let mut names = vec![0; XATTR_MAX];
-    let names = match listxattr(&path, &mut names) {
-        Ok(length) => names.get(..length).unwrap_or_default(),
+    let names = match attribute_names(&path) {
         Err(rustix::io::Errno::NOTSUP) => return Ok(Vec::new()),
-        Err(e) => return Err(e.into()),
+        other => other?,
     };
     let mut value = vec![0; XATTR_MAX];
     let mut found = Vec::new();
@@ -140,6 +138,27 @@ fn xattrs_of(looked: &OwnedFd) -> Result<Vec<Xattr>> {
         }
     }
     Ok(found)
+}
+
+/// Names of attributes, each with a NUL after it. The buffer is of the right size, as everybody's is: XFS lists in another
+/// order where there is more room.
+fn attribute_names(path: &Path) -> rustix::io::Result<Vec<u8>> {
+    loop {
+        let length = listxattr_query(path)?;
+        let mut names = vec![0; length.min(XATTR_MAX)];
+        if names.is_empty() {
+            return Ok(names);
+        }
+        match listxattr(path, names.as_mut_slice()) {
+            Ok(length) => {
+                names.truncate(length);
+                return Ok(names);
+            }
+            // Attributes were added meanwhile.
+            Err(rustix::io::Errno::RANGE) if length <= XATTR_MAX => {}
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 fn target_of(looked: &OwnedFd) -> Result<BString> {

@@ -190,8 +190,14 @@ pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: Mount
     }
     let root = options.root(fs.as_ref(), device.as_bstr())?;
     let main = devices.main_device(device.as_bstr())?;
+    // A kernel refuses this alone; others may be stacked.
+    let there = at.node();
+    let same = |mount: &Mount| mount.mountable == main && mount.root == there.inode;
+    if there.mount != SYSROOT && tree.mounts().get(there.mount).is_some_and(same) {
+        return Err(words::busy(device.as_bstr()));
+    }
     let device_number = devices.number(main.as_bstr());
-    let mount = Mount { fs, root, device_number, mountable: main, at: at.node(), path: at.into_path() };
+    let mount = Mount { fs, root, device_number, mountable: main, at: there, path: at.into_path() };
     tree.change_mounts(|mounts| mounts.add(mount))
 }
 
