@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a developer task reports on its standard output")]
 
 mod bench;
+mod calls;
 mod ci;
 mod diff;
 mod fixtures;
@@ -35,6 +36,8 @@ enum Task {
     Ci,
     /// Make the manual pages and shell completions in man/ from the tools' options.
     Man,
+    /// List the calls that are missing, in ARCHITECTURE.md.
+    Calls,
     /// Walk a tree and read all of it, as one half of a comparison in `bench`.
     #[command(hide = true)]
     ReadTree(read_tree::Options),
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Ci => ci::run(),
         Task::Man => man::run(),
+        Task::Calls => calls::run(),
         Task::ReadTree(options) => read_tree::run(&options),
         Task::Mutants(options) => mutants::run(&options),
     }
