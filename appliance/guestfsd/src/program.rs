@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use bstr::BString;
 use libguestfs_core::server::{FileIn, FileOut};
@@ -138,14 +138,15 @@ impl Program {
         self.finish(child, errors, &place)
     }
 
-    /// Runs it and feeds it the file that the caller sends. What it prints is dropped.
+    /// Runs it and feeds it the file that the caller sends. What it prints belongs to its complaint.
     ///
     /// # Errors
     /// As [`run`](Self::run); and if the caller gives up, which ends the program.
     pub(crate) fn feed(self, place: impl std::fmt::Display, file: &mut FileIn<'_>) -> Result<()> {
-        let mut child = self.spawn(&place, Stdio::piped(), Stdio::null())?;
-        let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+        let mut child = self.spawn(&place, Stdio::piped(), Stdio::piped())?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (fed, errors) = std::thread::scope(|scope| {
+            let printed = scope.spawn(move || keep(stdout));
             let errors = scope.spawn(move || keep(stderr));
             let feed = || -> Result<()> {
                 let Some(mut stdin) = stdin else { return Ok(()) };
@@ -161,7 +162,8 @@ impl Program {
             if fed.is_err() {
                 abandon(&mut child);
             }
-            (fed, errors.join().unwrap_or_default())
+            let complaint = [errors.join().unwrap_or_default(), printed.join().unwrap_or_default()].concat();
+            (fed, complaint)
         });
         fed?;
         self.finish(child, errors, &place)
@@ -293,11 +295,11 @@ impl Write for Pipe<'_> {
 }
 
 /// What a program complains about, as far as it is kept. All of it is read: none of its pipes may fill up.
-fn keep(stderr: Option<ChildStderr>) -> Vec<u8> {
+fn keep(stream: Option<impl Read>) -> Vec<u8> {
     let mut kept = Vec::new();
-    let Some(mut stderr) = stderr else { return kept };
+    let Some(mut stream) = stream else { return kept };
     let mut piece = [0; PIECE];
-    while let Ok(n @ 1..) = stderr.read(&mut piece) {
+    while let Ok(n @ 1..) = stream.read(&mut piece) {
         let room = ERRORS_MAX.saturating_sub(kept.len()).min(n);
         kept.extend_from_slice(piece.get(..room).unwrap_or_default());
     }

@@ -105,7 +105,7 @@ impl Guestfsd {
     /// The original puts a writable overlay over a drive that was added read-only, so its answer is always "no"; calls
     /// that write go to an appliance, which has that overlay.
     pub(crate) fn blockdev_getro(&mut self, device: &BStr) -> Result<bool> {
-        self.device(device)?;
-        Ok(false)
+        let device = self.device(device)?;
+        Ok(self.engine.kernel().is_some() && self.engine.is_read_only(device.as_ref()))
     }
 }

@@ -29,6 +29,7 @@ mod kernel;
 mod mounts;
 mod names;
 mod searching;
+mod storage;
 mod tar;
 mod transfer;
 mod wire;

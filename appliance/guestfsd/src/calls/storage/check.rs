@@ -247,7 +247,7 @@ realtime =none                   extsz=4096   blocks=0, rtextents=0
             assert_eq!(value(&table, name), Some(BStr::new(expected)), "{name}");
         }
         assert_eq!(value(&table, "data"), None);
-        assert_eq!(table.0.len(), 30);
+        assert_eq!(table.0.len(), 31);
     }
 
     #[test]

@@ -4,15 +4,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
 use bstr::{BStr, ByteSlice};
 use disk::ReadAt;
-use libguestfs_core::server::Meter;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstatvfs, fsync, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstatvfs, fsync, openat, unlinkat};
 
+use super::super::sink::Told;
 use super::tool::{Subject, Tool};
 use crate::Guestfsd;
 use crate::engine::Last;
@@ -40,26 +41,26 @@ impl Guestfsd {
     }
 
     /// Zeroes the first `length` bytes of a device.
-    fn clear(&self, call: &str, device: &BStr, length: u64, meter: &mut Meter<'_>) -> Result<()> {
+    fn clear(&self, call: &str, device: &BStr, length: u64, told: &mut dyn Told) -> Result<()> {
         let device = self.subject(call, device)?;
         let size = self.engine.open_block(device.name.as_bstr()).at(&device.name)?.len();
         let file = Self::open_device(&device)?;
-        let done = clear_range(&file, &device, length.min(size), meter);
+        let done = clear_range(&file, &device, length.min(size), told);
         drop(file);
         self.changed(call)?;
         done
     }
 
-    pub(crate) fn zero(&mut self, device: &BStr, meter: &mut Meter<'_>) -> Result<()> {
-        self.clear("zero", device, HEAD, meter)
+    pub(crate) fn zero(&mut self, device: &BStr, told: &mut dyn Told) -> Result<()> {
+        self.clear("zero", device, HEAD, told)
     }
 
-    pub(crate) fn zero_device(&mut self, device: &BStr, meter: &mut Meter<'_>) -> Result<()> {
-        self.clear("zero_device", device, u64::MAX, meter)
+    pub(crate) fn zero_device(&mut self, device: &BStr, told: &mut dyn Told) -> Result<()> {
+        self.clear("zero_device", device, u64::MAX, told)
     }
 
     /// Fills the free space with files that have no name, so that nothing stays behind however this ends.
-    pub(crate) fn zero_free_space(&mut self, directory: &BStr, meter: &mut Meter<'_>) -> Result<()> {
+    pub(crate) fn zero_free_space(&mut self, directory: &BStr, told: &mut dyn Told) -> Result<()> {
         let kernel = self.kernel("zero_free_space")?;
         let opened = kernel.sysroot().open(directory, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
         let opened = opened.at(directory)?;
@@ -84,7 +85,7 @@ impl Guestfsd {
                     Err(errno) => return Err(Failure::Os(errno).at(format_args!("write: {directory}"))),
                 }
                 let free = fstatvfs(&opened).map_or(0, |status| status.f_bfree);
-                meter.tell(total.saturating_sub(free).min(total.saturating_sub(1)), total)?;
+                told.tell(total.saturating_sub(free).min(total.saturating_sub(1)), total)?;
             }
             files.push(file);
         }
@@ -93,7 +94,7 @@ impl Guestfsd {
         }
         drop(files);
         kernel.sync();
-        meter.tell(total, total)
+        told.tell(total, total)
     }
 
     pub(crate) fn zerofree(&mut self, device: &BStr) -> Result<()> {
@@ -132,15 +133,17 @@ impl Guestfsd {
         unlinkat(&directory, name, AtFlags::empty()).map_err(Failure::from).at(file)
     }
 
-    /// Makes the directory `dir` if there is none, and fills it.
+    /// The program makes the directory and leaves it empty. It is only given a name that leads nowhere yet, in an open
+    /// directory.
     pub(crate) fn scrub_freespace(&mut self, dir: &BStr) -> Result<()> {
         let sysroot = self.kernel("scrub_freespace")?.sysroot();
-        if self.tree().status(dir, Last::Itself).is_err() {
-            let (parent, name) = sysroot.parent(dir).at(dir)?;
-            mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(Failure::from).at(dir)?;
+        if self.tree().status(dir, Last::Itself).is_ok() {
+            return Err(Failure::Os(Errno::EEXIST).at(dir));
         }
-        let subject = self.file_subject("scrub_freespace", dir, FileType::Directory)?;
-        Tool::new("scrub").arg("-X").on(&subject).run(dir)?;
+        let (parent, name) = sysroot.parent(dir).at(dir)?;
+        let within = [b"/", name.as_bytes()].concat();
+        let parent = Subject::opened(dir.to_owned(), parent);
+        Tool::new("scrub").arg("-X").on_with("", &parent, within).run(dir)?;
         Ok(())
     }
 
@@ -188,23 +191,24 @@ impl Guestfsd {
 }
 
 /// Zeroes what is not zero of the first `length` bytes.
-fn clear_range(file: &File, device: &Subject, length: u64, meter: &mut Meter<'_>) -> Result<()> {
+fn clear_range(file: &File, device: &Subject, length: u64, told: &mut dyn Told) -> Result<()> {
     let failed = |what: &str, e: &std::io::Error| io_failure(e).at(format_args!("{what}: {}", device.name));
-    let zeros = [0; PAGE];
+    let zeros = vec![0; STRIDE];
     let mut buffer = vec![0; STRIDE];
     let mut position = 0u64;
     while position < length {
         let wanted = usize::try_from(length - position).unwrap_or(STRIDE).min(STRIDE);
         let piece = buffer.get_mut(..wanted).unwrap_or_default();
         file.read_exact_at(piece, position).map_err(|e| failed("pread", &e))?;
-        for (page, at) in piece.chunks(PAGE).zip((position..).step_by(PAGE)) {
-            if page.iter().any(|&byte| byte != 0) {
-                let zeros = zeros.get(..page.len()).unwrap_or_default();
-                file.write_all_at(zeros, at).map_err(|e| failed("pwrite", &e))?;
-            }
+        let is_zero = |bytes: &[u8]| zeros.get(..bytes.len()) == Some(bytes);
+        for (page, at) in
+            piece.chunks(PAGE).zip((position..).step_by(PAGE)).filter(|(page, _)| !is_zero(page))
+        {
+            let zeros = zeros.get(..page.len()).unwrap_or_default();
+            file.write_all_at(zeros, at).map_err(|e| failed("pwrite", &e))?;
         }
         position = position.saturating_add(u64::try_from(wanted).unwrap_or(u64::MAX));
-        meter.tell(position.min(length), length)?;
+        told.tell(position.min(length), length)?;
     }
     file.sync_all().map_err(|e| failed("fsync", &e))
 }

@@ -11,6 +11,7 @@ use libguestfs_core::server::FileOut;
 use nix::errno::Errno;
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 
+use super::super::sink::Sink;
 use super::not_negative;
 use super::tool::{Subject, Tool};
 use crate::Guestfsd;
@@ -33,7 +34,7 @@ fn io_error(call: &str, e: &std::io::Error) -> libguestfs_core::Error {
     Failure::Os(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)).at(format_args!("{call}: {TEMPORARY}"))
 }
 
-/// A file that is kept by the caller, as a program finds it.
+/// An open file as a program finds it.
 fn shared(name: &str, file: &File, call: &str) -> Result<Subject> {
     let copy = file.try_clone().map_err(|e| io_error(call, &e))?;
     Ok(Subject::opened(name.into(), copy.into()))
@@ -44,7 +45,7 @@ impl Guestfsd {
     pub(crate) fn mksquashfs(
         &mut self,
         path: &BStr,
-        filename: &mut FileOut<'_>,
+        filename: &mut dyn Sink,
         opts: &MksquashfsOpts,
     ) -> Result<()> {
         const CALL: &str = "mksquashfs";
@@ -68,7 +69,7 @@ impl Guestfsd {
             if read == 0 {
                 break;
             }
-            filename.write_all(buffer.get(..read).unwrap_or_default())?;
+            filename.write(buffer.get(..read).unwrap_or_default())?;
             position = position.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         }
         Ok(())

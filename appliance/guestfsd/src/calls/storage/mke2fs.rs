@@ -52,7 +52,9 @@ impl Guestfsd {
             // Of several -E or -O, mke2fs heeds the last.
             .option("-E", extended_options(opts)?)
             .option("-O", features(opts))
-            .on(&node);
+            .on(&node)
+            // Some of its complaints are on standard output.
+            .folded();
         if let Some(count) = opts.blockscount {
             tool = tool.arg(not_negative("blockscount", count)?.to_string());
         }

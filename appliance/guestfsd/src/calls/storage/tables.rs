@@ -16,6 +16,8 @@ const NAMED_ATTRIBUTES: [&str; 3] = ["RequiredPartition", "NoBlockIOProtocol", "
 const TYPE_ATTRIBUTES: std::ops::Range<u32> = 48..64;
 /// Sectors that `part_disk` leaves free at both ends: partitions are aligned to 64 KiB, and the backup of a GPT fits.
 const MARGIN: &str = "128s";
+/// What parted asks before it makes a partition smaller.
+const SHRINK_QUESTION: &str = "Shrinking a partition can cause data loss";
 /// Where Linux makes up UUIDs.
 const RANDOM_UUID: &str = "/proc/sys/kernel/random/uuid";
 
@@ -121,9 +123,19 @@ impl Guestfsd {
         self.parted("part_disk", device, &command)
     }
 
+    /// Without a terminal, parted makes a partition smaller only if somebody seems to be there who agrees.
     pub(crate) fn part_resize(&mut self, device: &BStr, partnum: i32, endsect: i64) -> Result<()> {
+        const CALL: &str = "part_resize";
         let (number, end) = (partition_number(partnum)?, format!("{endsect}s"));
-        self.parted("part_resize", device, &[b"resizepart", number.as_bytes(), end.as_bytes()])
+        let command: [&[u8]; 3] = [b"resizepart", number.as_bytes(), end.as_bytes()];
+        let done = self.parted(CALL, device, &command);
+        if !done.as_ref().is_err_and(|e| e.message().contains(SHRINK_QUESTION)) {
+            return done;
+        }
+        let disk = self.subject(CALL, device)?;
+        let tool =
+            Tool::new("parted").args(["---pretend-input-tty", "--"]).on(&disk).args(command).input("Yes\n");
+        self.change_table(CALL, tool, &format!("parted: {}", disk.name)).map(drop)
     }
 
     pub(crate) fn part_set_bootable(&mut self, device: &BStr, partnum: i32, bootable: bool) -> Result<()> {

@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 use libguestfs_core::server::{FileIn, FileOut};
@@ -27,8 +28,8 @@ pub(super) struct Subject {
     pub(super) name: BString,
     /// Where the program finds it.
     pub(super) path: PathBuf,
-    /// Keeps a file open for the program.
-    _open: Option<OwnedFd>,
+    /// Of a file: what the path leads to as long as it is open.
+    open: Option<Arc<OwnedFd>>,
 }
 
 impl Subject {
@@ -38,7 +39,7 @@ impl Subject {
             .join(std::process::id().to_string())
             .join("fd")
             .join(file.as_raw_fd().to_string());
-        Subject { name, path, _open: Some(file) }
+        Subject { name, path, open: Some(Arc::new(file)) }
     }
 }
 
@@ -51,7 +52,7 @@ impl Guestfsd {
         let kernel = self.kernel(call)?;
         let name = self.device(device)?;
         let path = kernel.node(name.as_bstr()).at(&name)?;
-        Ok(Subject { name, path, _open: None })
+        Ok(Subject { name, path, open: None })
     }
 
     /// A text argument that names a device if it begins with `/dev/`, and otherwise is for the program alone.
@@ -59,7 +60,7 @@ impl Guestfsd {
         if text.starts_with(b"/dev/") {
             return self.subject(call, text);
         }
-        Ok(Subject { name: text.to_owned(), path: OsStr::from_bytes(text).into(), _open: None })
+        Ok(Subject { name: text.to_owned(), path: OsStr::from_bytes(text).into(), open: None })
     }
 
     /// A file or directory of the guest. Anything else is refused: opening a pipe would wait for ever, and a device node
@@ -91,13 +92,21 @@ pub(super) struct Tool {
     name: String,
     /// What the program may print of the subjects, and what the caller is to read instead.
     names: Vec<(Vec<u8>, BString)>,
+    /// Files that must stay open while it runs.
+    open: Vec<Arc<OwnedFd>>,
     folded: bool,
 }
 
 impl Tool {
     /// The program of that name.
     pub(super) fn new(name: &str) -> Self {
-        Tool { program: Program::new(name), name: name.to_owned(), names: Vec::new(), folded: false }
+        Tool {
+            program: Program::new(name),
+            name: name.to_owned(),
+            names: Vec::new(),
+            open: Vec::new(),
+            folded: false,
+        }
     }
 
     /// Adds an argument.
@@ -155,6 +164,12 @@ impl Tool {
     ) -> Self {
         let path = subject.path.as_os_str().as_bytes();
         self.names.push((path.to_vec(), subject.name.clone()));
+        // Where a disk's name ends in a digit, there is a letter between it and the number of a partition.
+        let ends_in_digit = |name: &[u8]| name.last().is_some_and(u8::is_ascii_digit);
+        if ends_in_digit(path) && !ends_in_digit(&subject.name) {
+            self.names.push(([path, b"p"].concat(), subject.name.clone()));
+        }
+        self.open.extend(subject.open.clone());
         self.arg([before.as_ref(), path, after.as_ref()].concat())
     }
 
@@ -188,7 +203,7 @@ impl Tool {
     /// # Errors
     /// If it can't be run.
     pub(super) fn end(self, place: impl Display) -> Result<Ended> {
-        let Tool { program, name, names, folded } = self;
+        let Tool { program, name, names, folded, open: _open } = self;
         let place = place.to_string();
         let mut ended = program.end(if place.is_empty() { &name } else { &place })?;
         if folded && !ended.status.success() {
@@ -206,7 +221,7 @@ impl Tool {
     /// # Errors
     /// As [`run`](Self::run).
     pub(super) fn pour(self, place: impl Display, file: &mut FileOut<'_>) -> Result<()> {
-        let Tool { program, names, .. } = self;
+        let Tool { program, names, open: _open, .. } = self;
         program.pour(place, file).map_err(|e| in_names(e, &names))
     }
 
@@ -215,7 +230,7 @@ impl Tool {
     /// # Errors
     /// As [`run`](Self::run).
     pub(super) fn feed(self, place: impl Display, file: &mut FileIn<'_>) -> Result<()> {
-        let Tool { program, names, .. } = self;
+        let Tool { program, names, open: _open, .. } = self;
         program.feed(place, file).map_err(|e| in_names(e, &names))
     }
 }
@@ -263,13 +278,16 @@ mod tests {
 
     #[test]
     fn a_program_speaks_of_devices_by_the_names_of_the_caller() {
-        let disk = Subject { name: "/dev/sdb".into(), path: "/dev/vda".into(), _open: None };
-        let part = Subject { name: "/dev/sdb1".into(), path: "/dev/vda1".into(), _open: None };
+        let disk = Subject { name: "/dev/sdb".into(), path: "/dev/vda".into(), open: None };
+        let part = Subject { name: "/dev/sdb1".into(), path: "/dev/vda1".into(), open: None };
         let tool = || Tool::new("sh").arg("-c").arg("echo $1; echo $0: $1 is bad >&2; exit $2");
         assert_eq!(tool().on(&disk).on_with("x=", &part, "y").arg("0").run("").unwrap(), "x=/dev/sdb1y\n");
         let failing = |place: &str| tool().on(&disk).on(&part).arg("1").run(place).unwrap_err();
         assert_eq!(failing("").message(), "/dev/sdb: /dev/sdb1 is bad");
         assert_eq!(failing("parted").message(), "parted: /dev/sdb: /dev/sdb1 is bad");
+        let looped = Subject { name: "/dev/sda".into(), path: "/dev/loop3".into(), open: None };
+        let line = Tool::new("echo").on(&looped).arg("/dev/loop3p1 /dev/loop3: x").run("").unwrap();
+        assert_eq!(line, "/dev/sda /dev/sda1 /dev/sda: x\n");
         let folded = tool().on(&disk).on(&part).arg("1").folded().run("").unwrap_err();
         assert_eq!(folded.message(), "/dev/sdb1\n/dev/sdb: /dev/sdb1 is bad");
     }
