@@ -62,14 +62,22 @@ struct Kept<T> {
     record: Vec<(PathBuf, crate::host::Seen)>,
 }
 
+/// The directory below `cachedir` in which this user keeps what is not to be made again; it is made if it is not there.
+///
+/// # Errors
+/// `Untrusted` if others can write there.
+pub fn directory(cachedir: &Path) -> Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let ours = cachedir.join(format!(".guestfs-{user}"));
+    private_directory(&ours, user)?;
+    Ok(ours)
+}
+
 impl Cache {
     /// The cache below `cachedir`, made if it is not there.
     pub(crate) fn open(cachedir: &Path) -> Result<Self> {
-        let user = rustix::process::geteuid().as_raw();
-        let ours = cachedir.join(format!(".guestfs-{user}"));
-        private_directory(&ours, user)?;
-        let directory = ours.join("kept");
-        private_directory(&directory, user)?;
+        let directory = directory(cachedir)?.join("kept");
+        private_directory(&directory, rustix::process::geteuid().as_raw())?;
         Ok(Cache { directory })
     }
 

@@ -31,6 +31,7 @@ mod request;
 mod squashfs;
 mod tree;
 
+pub use cache::directory;
 pub use error::{Error, ErrorKind, Result};
 pub use find::{Found, find};
 pub use request::{Appliance, KernelKind, Request, build, fixed};

@@ -42,7 +42,8 @@ pub fn supervise() -> ExitCode {
     match run(&control) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            let ended = FromSupervisor::Ended { how: with_causes(&e), last_words: BString::default() };
+            let ended =
+                FromSupervisor::Ended { how: with_causes(&e), status: -1, last_words: BString::default() };
             // If the handle is gone, nobody wants to know.
             let _ = send(&control, &ended, None);
             ExitCode::FAILURE
@@ -184,11 +185,11 @@ impl Family {
             }
             if child_ended {
                 while let Ok(Some(_)) = signals.read_signal() {}
-                if let Some(how) = self.first_end() {
+                if let Some((how, status)) = self.first_end() {
                     self.stop_all();
                     let last_words = self.log.last_words();
                     // If the handle is gone, nobody wants to know.
-                    let _ = send(control, &FromSupervisor::Ended { how, last_words }, None);
+                    let _ = send(control, &FromSupervisor::Ended { how, status, last_words }, None);
                     return Ok(());
                 }
             }
@@ -200,11 +201,13 @@ impl Family {
     }
 
     /// Has a program ended? Which, and how.
-    fn first_end(&mut self) -> Option<BString> {
+    fn first_end(&mut self) -> Option<(BString, i32)> {
         self.members.iter_mut().find_map(|member| match member.child.try_wait() {
-            Ok(Some(status)) => Some(format!("{} {}", member.name, ending(status)).into()),
+            Ok(Some(status)) => {
+                Some((format!("{} {}", member.name, ending(status)).into(), status.code().unwrap_or(-1)))
+            }
             Ok(None) => None,
-            Err(e) => Some(format!("{}: {e}", member.name).into()),
+            Err(e) => Some((format!("{}: {e}", member.name).into(), -1)),
         })
     }
 

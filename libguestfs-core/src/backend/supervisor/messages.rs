@@ -50,6 +50,8 @@ pub(super) enum FromSupervisor {
     Ended {
         /// Which, and how.
         how: BString,
+        /// Its exit status; -1 if it has none.
+        status: i32,
         /// The end of what the programs printed.
         last_words: BString,
     },
@@ -106,9 +108,10 @@ impl Packet for FromSupervisor {
                 1u32.encode(&mut out);
                 group.encode(&mut out);
             }
-            FromSupervisor::Ended { how, last_words } => {
+            FromSupervisor::Ended { how, status, last_words } => {
                 2u32.encode(&mut out);
                 how.encode(&mut out);
+                status.encode(&mut out);
                 last_words.encode(&mut out);
             }
         }
@@ -119,7 +122,11 @@ impl Packet for FromSupervisor {
         whole(bytes, |tag, input| {
             Ok(match tag {
                 1 => FromSupervisor::Started(input.value()?),
-                2 => FromSupervisor::Ended { how: input.value()?, last_words: input.value()? },
+                2 => FromSupervisor::Ended {
+                    how: input.value()?,
+                    status: input.value()?,
+                    last_words: input.value()?,
+                },
                 other => return Err(DecodeError::unknown_packet(other)),
             })
         })
@@ -143,7 +150,7 @@ mod tests {
         }
         for packet in [
             FromSupervisor::Started(7),
-            FromSupervisor::Ended { how: "gone".into(), last_words: "panic".into() },
+            FromSupervisor::Ended { how: "gone".into(), status: -1, last_words: "panic".into() },
         ] {
             assert_eq!(FromSupervisor::from_bytes(&packet.to_bytes()).unwrap(), packet);
         }

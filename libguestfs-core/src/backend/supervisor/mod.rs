@@ -162,7 +162,15 @@ pub(super) struct Supervised {
     control: Option<OwnedFd>,
     log: PipeReader,
     groups: Vec<Pid>,
-    ended: Option<(BString, BString)>,
+    ended: Option<End>,
+}
+
+/// How the first of the programs ended.
+#[derive(Debug)]
+struct End {
+    how: BString,
+    status: i32,
+    last_words: BString,
 }
 
 impl Supervised {
@@ -204,6 +212,12 @@ impl Supervised {
         }
     }
 
+    /// Waits for the first program to end, and gives its exit status, if it ends in time and has one.
+    pub(super) fn exit_status(&mut self, patience: Duration) -> Option<i32> {
+        self.listen(patience);
+        self.ended.as_ref().map(|end| end.status).filter(|&status| status >= 0)
+    }
+
     /// Takes what the supervisor says, for at most so long or until it says how a program ended.
     fn listen(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -219,11 +233,14 @@ impl Supervised {
                 Ok(Some((FromSupervisor::Started(group), _))) => {
                     self.groups.extend(i32::try_from(group).ok().filter(|g| *g > 1).map(Pid::from_raw));
                 }
-                Ok(Some((FromSupervisor::Ended { how, last_words }, _))) => {
-                    self.ended = Some((how, last_words));
+                Ok(Some((FromSupervisor::Ended { how, status, last_words }, _))) => {
+                    self.ended = Some(End { how, status, last_words });
                 }
                 Ok(None) => return,
-                Err(e) => self.ended = Some((with_causes(&e), BString::default())),
+                Err(e) => {
+                    let last_words = BString::default();
+                    self.ended = Some(End { how: with_causes(&e), status: -1, last_words });
+                }
             }
         }
     }
@@ -246,7 +263,7 @@ impl Process for Supervised {
         self.listen(LAST_WORD);
         match &self.ended {
             None => "the appliance closed the connection".into(),
-            Some((how, last_words)) => {
+            Some(End { how, last_words, .. }) => {
                 let mut lines: Vec<_> = last_words
                     .lines()
                     .rev()
