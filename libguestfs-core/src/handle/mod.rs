@@ -12,6 +12,7 @@ mod drives;
 mod dynamic;
 mod events;
 mod fallback;
+mod launch;
 mod library;
 mod request;
 mod settings;
@@ -21,14 +22,13 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bstr::ByteSlice;
 
 use crate::backend::{self, Process, Running};
 use crate::client::{Client, Hooks, Upload};
+use crate::wire::Progress;
 use crate::wire::xdr::{Decode, Reader};
-use crate::wire::{Channel, Progress, Word};
 use crate::{Error, ErrorKind, NEEDS_APPLIANCE, Result, config};
 
 pub use drives::{AddDriveOpts, Drive, DriveSource, NULL_DISK_SIZE};
@@ -38,12 +38,6 @@ pub use events::{Event, EventHandle, EventSet};
 use fallback::{Fallback, Resumable};
 pub(crate) use request::Request;
 pub use settings::Settings;
-
-/// How long a daemon may take to send its launch flag (lib/conn-socket.c has 20 minutes).
-const LAUNCH_TIMEOUT: Duration = Duration::from_secs(20 * 60);
-
-/// How often the log of a daemon that starts is passed on.
-const LOG_STEP: Duration = Duration::from_millis(100);
 
 /// What a daemon says in place of an error text when a download ends early; the handle then asks for the text.
 const LAST_ERROR_SUBCOMMAND: &str = "last_error";
@@ -192,35 +186,6 @@ impl Guestfs {
         Ok(())
     }
 
-    fn await_launch_flag(&self, mut channel: Channel, mut process: Box<dyn Process>) -> Result<Connection> {
-        let deadline = std::time::Instant::now() + LAUNCH_TIMEOUT;
-        loop {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                return Err(Error::launch("the daemon did not say in 20 minutes that it is up"));
-            }
-            // In steps, so that the log comes as it is written. A wait can end early with a signal.
-            let step =
-                nix::poll::PollTimeout::try_from(left.min(LOG_STEP)).unwrap_or(nix::poll::PollTimeout::MAX);
-            if channel.wait_input(step)? {
-                break;
-            }
-            self.pass_on_log(process.as_mut());
-        }
-        match channel.read_word() {
-            Ok(Some(Word::Launch)) => {
-                self.pass_on_log(process.as_mut());
-                Ok(Connection { client: Client::new(channel), process })
-            }
-            Ok(Some(other)) => {
-                Err(Error::launch(format!("the daemon began with {other:?}, not with the launch flag")))
-            }
-            Ok(None) | Err(_) => {
-                Err(Error::launch(format!("the daemon did not come up: {}", process.obituary())))
-            }
-        }
-    }
-
     /// Stops the daemon: everything that it holds back is written, then it ends. The handle can then only be closed.
     ///
     /// # Errors
@@ -296,14 +261,16 @@ impl Guestfs {
         }
     }
 
-    fn pass_on_log(&self, process: &mut dyn Process) {
+    /// Passes on what the daemon logged, if the user wants to know; returns whether there was any.
+    fn pass_on_log(&self, process: &mut dyn Process) -> bool {
         let log = process.log();
-        if log.is_empty() || !self.settings().verbose {
-            return;
+        if log.is_empty() {
+            return false;
         }
-        if !self.events.fire(&Event::Appliance(log.as_bstr())) {
+        if self.settings().verbose && !self.events.fire(&Event::Appliance(log.as_bstr())) {
             let _ = std::io::stderr().write_all(harmless(&log).as_bytes());
         }
+        true
     }
 
     /// Makes a call without files.

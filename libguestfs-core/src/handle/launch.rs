@@ -1,0 +1,80 @@
+//! Waiting for a daemon to come up: its log is passed on, its silence noticed, and a long wait is told as progress.
+
+use std::time::{Duration, Instant};
+
+use nix::poll::PollTimeout;
+
+use super::{Connection, Event, Guestfs};
+use crate::backend::Process;
+use crate::client::Client;
+use crate::wire::{Channel, Progress, Word};
+use crate::{Error, Result};
+
+/// How long a daemon may take to send its launch flag (lib/conn-socket.c has 20 minutes).
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+/// How long an appliance that has begun to print may then be silent.
+const SILENCE: Duration = Duration::from_secs(5 * 60);
+/// How often the log is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A launch is told as progress of no call, in twelfths, and only once it has taken some time (lib/launch.c).
+const PROGRESS_AFTER: Duration = Duration::from_secs(5);
+const TWELFTHS: u64 = 12;
+/// How far a launch is when the programs run, when the kernel prints, and when the daemon is there.
+const STARTED: u64 = 3;
+const BOOTING: u64 = 6;
+
+impl Guestfs {
+    /// Waits for the launch flag.
+    ///
+    /// # Errors
+    /// If the daemon ends, is silent for too long, or says something else.
+    pub(super) fn await_launch_flag(
+        &self,
+        mut channel: Channel,
+        mut process: Box<dyn Process>,
+    ) -> Result<Connection> {
+        let start = Instant::now();
+        let mut heard: Option<Instant> = None;
+        let mut told = None;
+        while !channel.wait_input(PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO))? {
+            if self.pass_on_log(process.as_mut()) {
+                heard = Some(Instant::now());
+            }
+            if heard.is_some_and(|heard| heard.elapsed() > SILENCE) || start.elapsed() > LAUNCH_TIMEOUT {
+                return Err(Error::launch(format!(
+                    "the daemon does not come up: nothing was heard of it for {} seconds; with LIBGUESTFS_DEBUG=1 there is \
+                     a log",
+                    heard.unwrap_or(start).elapsed().as_secs()
+                )));
+            }
+            let position = if heard.is_some() { BOOTING } else { STARTED };
+            if start.elapsed() > PROGRESS_AFTER && told != Some(position) {
+                told = Some(position);
+                self.tell_launch(position);
+            }
+        }
+        match channel.read_word() {
+            Ok(Some(Word::Launch)) => {
+                self.pass_on_log(process.as_mut());
+                if told.is_some() {
+                    self.tell_launch(TWELFTHS);
+                }
+                Ok(Connection { client: Client::new(channel), process })
+            }
+            Ok(Some(other)) => {
+                Err(Error::launch(format!("the daemon began with {other:?}, not with the launch flag")))
+            }
+            Ok(None) | Err(_) => {
+                let obituary = process.obituary();
+                self.pass_on_log(process.as_mut());
+                Err(Error::launch(format!("the daemon did not come up: {obituary}")))
+            }
+        }
+    }
+
+    fn tell_launch(&self, position: u64) {
+        let progress = Progress { procedure: 0, serial: 0, position, total: TWELFTHS };
+        self.events.fire(&Event::Progress(progress));
+    }
+}
