@@ -66,6 +66,7 @@ pub(super) fn appliance(kind: KernelKind, settings: &Settings) -> Result<Applian
     }
     let daemon = std::fs::read_link("/proc/self/exe").map_err(|e| Error::io("/proc/self/exe", e))?;
     let mut request = Request::new(kind, &settings.cachedir, daemon, &settings.search_path);
+    request.has_disk = true;
     request.kernel.clone_from(&settings.kernel);
     request.modules.clone_from(&settings.modules);
     guestfs_appliance::build(&request).map_err(|e| {
@@ -95,6 +96,13 @@ pub(super) fn chains(drives: &[Drive], settings: &Settings) -> Result<Vec<Chain>
         images::chain(drive, settings, qemu_img)
     };
     drives.iter().map(of).collect()
+}
+
+/// The disks of the appliance itself, which come after those of the guest.
+pub(super) fn own_disks(appliance: &Appliance) -> Result<Vec<Chain>> {
+    let programs = appliance.programs.as_deref().map(images::programs_disk);
+    let root = appliance.root.as_deref().map(images::root_disk);
+    programs.into_iter().chain(root).collect()
 }
 
 /// The words for guestfsd, which come last on a kernel's command line.

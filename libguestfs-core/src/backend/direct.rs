@@ -10,7 +10,7 @@ use guestfs_appliance::KernelKind;
 use nix::sys::socket::SockType;
 
 use super::supervisor::{Program, Supervised};
-use super::{Backend, Running, appliance, images, kvm};
+use super::{Backend, Running, appliance, kvm};
 use crate::backend::embedded::pair;
 use crate::handle::{Drive, Settings, open_image};
 use crate::wire::Channel;
@@ -118,8 +118,8 @@ impl Backend for Direct {
         if scsi {
             program.args(["-device", "virtio-scsi-pci,id=scsi"]);
         }
-        let root = appliance.root.as_deref().map(images::root_disk).transpose()?;
-        for (index, chain) in chains.iter().chain(&root).enumerate() {
+        let own = appliance::own_disks(&appliance)?;
+        for (index, chain) in chains.iter().chain(&own).enumerate() {
             let name = format!("hd{index}");
             for node in chain.nodes(&name, &settings.tmpdir, &mut program)? {
                 program.arg("-blockdev").arg(node.to_string());
@@ -149,7 +149,7 @@ impl Backend for Direct {
         Ok(Running {
             channel: Channel::new(stream),
             command: program.describe(),
-            process: Box::new(Supervised::start(vec![program])?),
+            process: Box::new(Supervised::start(vec![program], Some(appliance))?),
         })
     }
 }

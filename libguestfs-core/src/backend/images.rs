@@ -39,10 +39,20 @@ pub(super) struct Chain {
     layers: Vec<Layer>,
     /// The size that a guest sees in bytes.
     size: u64,
-    /// Is the image protected by an overlay?
-    read_only: bool,
+    access: Access,
     /// Logical and physical sector size in bytes.
     pub(super) sector_size: u32,
+}
+
+/// What a guest may do to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Write to it.
+    Write,
+    /// Write to an overlay of it, which nobody sees afterwards.
+    Overlay,
+    /// Only read.
+    Read,
 }
 
 #[derive(Debug)]
@@ -59,7 +69,12 @@ pub(super) fn chain(drive: &Drive, settings: &Settings, qemu_img: &Path) -> Resu
     let sector_size = opts.blocksize.unwrap_or(512);
     let path = match &drive.source {
         DriveSource::Null => {
-            return Ok(Chain { layers: Vec::new(), size: NULL_DISK_SIZE, read_only: true, sector_size });
+            return Ok(Chain {
+                layers: Vec::new(),
+                size: NULL_DISK_SIZE,
+                access: Access::Overlay,
+                sector_size,
+            });
         }
         DriveSource::File(path) => path,
     };
@@ -75,14 +90,29 @@ pub(super) fn chain(drive: &Drive, settings: &Settings, qemu_img: &Path) -> Resu
         Some(_) => sector_size,
     };
     let (layers, size) = layers(path, opts.format.as_deref(), &file, settings, qemu_img)?;
-    Ok(Chain { layers, size, read_only: opts.readonly.unwrap_or(false), sector_size })
+    let access = if opts.readonly.unwrap_or(false) { Access::Overlay } else { Access::Write };
+    Ok(Chain { layers, size, access, sector_size })
 }
 
-/// A disk of the appliance itself, a raw file that never changes.
+/// The disk with the root of a fixed appliance, a raw file that never changes though its guest writes to it.
 pub(super) fn root_disk(path: &Path) -> Result<Chain> {
-    let size = open_image(path)?.metadata().map_err(|e| Error::io(path.display().to_string(), e))?.len();
-    let layer = Layer { path: path.to_owned(), format: "raw".into(), data: None };
-    Ok(Chain { layers: vec![layer], size: size.next_multiple_of(SECTOR), read_only: true, sector_size: 512 })
+    raw_disk(path, Access::Overlay)
+}
+
+/// The disk with the appliance's programs, a raw file that is only read.
+pub(super) fn programs_disk(path: &Path) -> Result<Chain> {
+    raw_disk(path, Access::Read)
+}
+
+fn raw_disk(path: &Path, access: Access) -> Result<Chain> {
+    let size = size_of(&open_image(path)?, path)?;
+    let path = std::path::absolute(path).map_err(|e| Error::io(path.display().to_string(), e))?;
+    Ok(Chain {
+        layers: vec![Layer { path, format: "raw".into(), data: None }],
+        size,
+        access,
+        sector_size: 512,
+    })
 }
 
 fn layers(
@@ -144,13 +174,18 @@ fn size_of(file: &File, path: &Path) -> Result<u64> {
 }
 
 impl Chain {
+    /// Can a guest write to the disk?
+    pub(super) fn is_writable(&self) -> bool {
+        self.access != Access::Read
+    }
+
     /// The nodes, lowest first, as `-blockdev` takes them, for `program`. The last one is named `name`.
     pub(super) fn nodes(&self, name: &str, tmpdir: &Path, program: &mut Program) -> Result<Vec<Value>> {
         let mut nodes = Vec::new();
         let mut below: Option<String> = None;
         for (depth, layer) in self.layers.iter().enumerate().rev() {
-            let read_only = self.read_only || depth > 0;
-            let is_top = depth == 0 && !self.read_only;
+            let read_only = self.access != Access::Write || depth > 0;
+            let is_top = depth == 0 && self.access != Access::Overlay;
             let own = if is_top { name.to_owned() } else { format!("{name}-{depth}") };
             nodes.push(file_node(&format!("{own}-file"), &layer.path, read_only)?);
             let mut node = json!({
@@ -174,7 +209,7 @@ impl Chain {
             nodes.push(node);
             below = Some(own);
         }
-        if self.read_only {
+        if self.access == Access::Overlay {
             let file = overlay::create(tmpdir, self.size)?;
             nodes.push(json!({
                 "driver": "file", "node-name": format!("{name}-file"), "locking": "off",

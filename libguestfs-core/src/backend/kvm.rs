@@ -93,7 +93,7 @@ fn ask(qemu: &Path, settings: &Settings) -> Result<bool> {
     program.args(["-device", &format!("isa-debug-exit,iobase={PORT},iosize=1")]);
     let kernel = program.descriptor_path(kernel()?);
     program.args(["-kernel", &kernel]);
-    Ok(Supervised::start(vec![program])?.exit_status(PATIENCE) == Some(STATUS))
+    Ok(Supervised::start(vec![program], None)?.exit_status(PATIENCE) == Some(STATUS))
 }
 
 /// A kernel image in the form of Linux's oldest boot protocol (Documentation/x86/boot.rst): a boot sector, of which only the

@@ -61,7 +61,7 @@ impl Backend for Uml {
         })?;
         let chains = appliance::chains(drives, settings)?;
         let appliance = appliance::appliance(KernelKind::Uml, settings)?;
-        let kernel = settings.hv.clone().unwrap_or(appliance.kernel);
+        let kernel = settings.hv.as_ref().unwrap_or(&appliance.kernel);
 
         let mut disks = Program::new(STORAGE_DAEMON, storage);
         disks.variable("TMPDIR", appliance::tmpdir(settings));
@@ -78,7 +78,8 @@ impl Backend for Uml {
         super::roomy(&stream, &guests);
         let fd = linux.descriptor(guests);
         linux.arg(format!("ssl0=fd:{fd}"));
-        for (index, chain) in chains.iter().enumerate() {
+        let own = appliance::own_disks(&appliance)?;
+        for (index, chain) in chains.iter().chain(&own).enumerate() {
             let name = format!("hd{index}");
             for node in chain.nodes(&name, &settings.tmpdir, &mut disks)? {
                 disks.arg("--blockdev").arg(node.to_string());
@@ -86,8 +87,9 @@ impl Backend for Uml {
             let (listener, place) = nameless_socket(settings)?;
             let listener = disks.descriptor(listener);
             disks.arg("--export").arg(format!(
-                "type=vhost-user-blk,id={name},node-name={name},addr.type=fd,addr.str={listener},writable=on,\
+                "type=vhost-user-blk,id={name},node-name={name},addr.type=fd,addr.str={listener},writable={},\
                  logical-block-size={}",
+                if chain.is_writable() { "on" } else { "off" },
                 chain.sector_size
             ));
             let place = linux.descriptor_path(place);
@@ -101,11 +103,11 @@ impl Backend for Uml {
         linux.variable("LD_PRELOAD", shim);
         let command = format!("{}\n{}", disks.describe(), linux.describe());
         // Without disks there is nothing to serve.
-        let programs = if drives.is_empty() { vec![linux] } else { vec![disks, linux] };
+        let programs = if chains.len() + own.len() == 0 { vec![linux] } else { vec![disks, linux] };
         Ok(Running {
             channel: Channel::new(stream),
             command,
-            process: Box::new(Supervised::start(programs)?),
+            process: Box::new(Supervised::start(programs, Some(appliance))?),
         })
     }
 }

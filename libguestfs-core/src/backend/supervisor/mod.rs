@@ -34,6 +34,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
+use guestfs_appliance::Appliance;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
@@ -163,6 +164,7 @@ pub(super) struct Supervised {
     log: PipeReader,
     groups: Vec<Pid>,
     ended: Option<End>,
+    _appliance: Option<Appliance>,
 }
 
 /// How the first of the programs ended.
@@ -175,7 +177,8 @@ struct End {
 
 impl Supervised {
     /// Runs `programs`; the first ones are stopped last. That they can't be run shows in [`Process::obituary`].
-    pub(super) fn start(programs: Vec<Program>) -> Result<Supervised> {
+    /// The files of `appliance` are theirs to open as long as they run.
+    pub(super) fn start(programs: Vec<Program>, appliance: Option<Appliance>) -> Result<Supervised> {
         program_can_start_itself()?;
         let (control, childs) = pair(SockType::SeqPacket)?;
         let broken = |e| Error::io("making a pipe", e);
@@ -195,7 +198,14 @@ impl Supervised {
             .stderr(Stdio::from(childs_log))
             .spawn()
             .map_err(|e| Error::io("starting the supervisor (/proc/self/exe)", e))?;
-        let supervised = Supervised { child, control: Some(control), log, groups: Vec::new(), ended: None };
+        let supervised = Supervised {
+            child,
+            control: Some(control),
+            log,
+            groups: Vec::new(),
+            ended: None,
+            _appliance: appliance,
+        };
         for program in &programs {
             for (packet, fd) in program.packets() {
                 supervised.tell(&packet, fd)?;
