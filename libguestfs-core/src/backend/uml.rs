@@ -1,7 +1,8 @@
 //! The backend `uml`: the appliance in User-Mode Linux, a kernel that is a process, at native speed where KVM is missing.
 //!
 //! ```text
-//! handle ── socket pair ── ssl0 = /dev/ttyS0 ── guestfsd
+//! handle <─ socket pair ── ssl0 = /dev/ttyS0 ── guestfsd
+//!        ── file in memory ─ /dev/mmapper ─────>
 //!                          linux.uml ── virtio_uml ── vhost-user socket ── qemu-storage-daemon ── images
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! anything starts and reached through descriptors, and the directory where the kernel would note its process ID and make a
 //! control socket is one in which nothing can be made.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +26,7 @@ use super::supervisor::{Program, Supervised};
 use super::{Backend, Running, appliance};
 use crate::backend::embedded::pair;
 use crate::handle::{Drive, Settings};
-use crate::wire::Channel;
+use crate::wire::{Channel, WINDOW_SIZE, Window};
 use crate::{Error, Result};
 
 /// Names of the kernel's program.
@@ -78,6 +80,15 @@ impl Backend for Uml {
         super::roomy(&stream, &guests);
         let fd = linux.descriptor(guests);
         linux.arg(format!("ssl0=fd:{fd}"));
+        // What the handle sends goes through memory: the line takes one byte at a time.
+        let window = in_memory(c"guestfs-window")?;
+        window.set_len(WINDOW_SIZE).map_err(|e| Error::io("making a file in memory", e))?;
+        let (acks, guests) = pair(SockType::Stream)?;
+        let fd = linux.descriptor(guests);
+        linux.arg(format!("ssl1=fd:{fd}"));
+        let copy = window.try_clone().map_err(|e| Error::io("making a file in memory", e))?;
+        let place = linux.descriptor_path(copy.into());
+        linux.arg(format!("iomem=mmapper,{place}"));
         let own = appliance::own_disks(&appliance)?;
         for (index, chain) in chains.iter().chain(&own).enumerate() {
             let name = format!("hd{index}");
@@ -95,7 +106,13 @@ impl Backend for Uml {
             let place = linux.descriptor_path(place);
             linux.arg(format!("virtio_uml.device={place}:{VIRTIO_ID_BLOCK}"));
         }
-        linux.args(["panic=1", "printk.time=1", "selinux=0", "guestfs_channel=/dev/ttyS0"]);
+        linux.args([
+            "panic=1",
+            "printk.time=1",
+            "selinux=0",
+            "guestfs_channel=/dev/ttyS0",
+            "guestfs_window=/dev/mmapper,/dev/ttyS1",
+        ]);
         linux.args(appliance::words(drives, settings));
         // Its memory and a shim for its processes (see there) need these; everything else in the environment is the host's.
         linux.variable("TMPDIR", appliance::tmpdir(settings)).variable("HOME", "/proc/self");
@@ -104,21 +121,22 @@ impl Backend for Uml {
         let command = format!("{}\n{}", disks.describe(), linux.describe());
         // Without disks there is nothing to serve.
         let programs = if chains.len() + own.len() == 0 { vec![linux] } else { vec![disks, linux] };
-        Ok(Running {
-            channel: Channel::new(stream),
-            command,
-            process: Box::new(Supervised::start(programs, Some(appliance))?),
-        })
+        let mut channel = Channel::new(stream);
+        channel.send_through(Window::new(window, acks.into()));
+        Ok(Running { channel, command, process: Box::new(Supervised::start(programs, Some(appliance))?) })
     }
 }
 
 /// The library with which it runs on processors of today, in a file in memory.
 fn shim() -> Result<OwnedFd> {
-    let io = |e: std::io::Error| Error::io("making a file in memory", e);
-    let fd = memfd_create(c"guestfs-uml-shim", MFdFlags::MFD_CLOEXEC).map_err(|e| io(e.into()))?;
-    let file = File::from(fd);
-    guestfs_uml_shim::write(&file).map_err(io)?;
+    let file = in_memory(c"guestfs-uml-shim")?;
+    guestfs_uml_shim::write(&file).map_err(|e| Error::io("making a file in memory", e))?;
     Ok(file.into())
+}
+
+fn in_memory(name: &CStr) -> Result<File> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC);
+    fd.map(File::from).map_err(|e| Error::io("making a file in memory", e.into()))
 }
 
 /// A listening socket that no name leads to any more, and a descriptor through which it can be reached.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::window::Window;
 use super::xdr::{Encode, Reader};
 use super::{CANCEL_FLAG, Chunk, LAUNCH_FLAG, MESSAGE_MAX, PROGRESS_FLAG, PROGRESS_LEN, Progress};
 use crate::{Error, Result};
@@ -37,6 +38,10 @@ pub struct Channel {
     to: usize,
     output: Vec<u8>,
     broken: Option<String>,
+    /// What is written goes through this.
+    outward: Option<Window>,
+    /// What is read comes through this.
+    inward: Option<Window>,
 }
 
 impl Channel {
@@ -49,7 +54,19 @@ impl Channel {
             to: 0,
             output: Vec::with_capacity(BUFFER),
             broken: None,
+            outward: None,
+            inward: None,
         }
+    }
+
+    /// Has all that is written go through a window of shared memory.
+    pub fn send_through(&mut self, window: Window) {
+        self.outward = Some(window);
+    }
+
+    /// Has all that is read come through a window of shared memory.
+    pub fn receive_through(&mut self, window: Window) {
+        self.inward = Some(window);
     }
 
     /// Why the stream can't be used any more, if so.
@@ -122,7 +139,7 @@ impl Channel {
     /// # Errors
     /// If the descriptor can't be asked.
     pub fn has_input(&mut self) -> Result<bool> {
-        if self.from < self.to {
+        if self.from < self.to || self.inward.as_ref().is_some_and(Window::has_rest) {
             return Ok(true);
         }
         self.wait_input(PollTimeout::ZERO)
@@ -208,7 +225,10 @@ impl Channel {
     /// If the stream fails; a peer that is gone is one such failure.
     pub fn flush(&mut self) -> Result<()> {
         self.check()?;
-        let result = self.file.write_all(&self.output);
+        let result = match &mut self.outward {
+            None => self.file.write_all(&self.output),
+            Some(window) => window.send(&mut self.file, &self.output),
+        };
         self.output.clear();
         // A single large reply must not keep its memory for good.
         self.output.shrink_to(BUFFER);
@@ -234,7 +254,11 @@ impl Channel {
     fn fill(&mut self) -> Result<usize> {
         self.check()?;
         loop {
-            match self.file.read(&mut self.input) {
+            let read = match &mut self.inward {
+                None => self.file.read(&mut self.input),
+                Some(window) => window.receive(&mut self.file, &mut self.input),
+            };
+            match read {
                 Ok(n) => {
                     (self.from, self.to) = (0, n);
                     return Ok(n);

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use libguestfs_core::wire::Window;
 use libguestfs_core::{Error, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::termios::{OptionalActions, isatty, tcgetattr, tcsetattr};
@@ -45,6 +46,12 @@ pub(super) fn open(asked: Option<&Path>) -> Result<File> {
         wait(deadline, || connected(&file).map(|yes| yes.then_some(())))?;
     }
     Ok(file)
+}
+
+/// Opens the way by which the handle sends where the stream itself is slow.
+pub(super) fn open_window(memory: &Path, line: &Path) -> Result<Window> {
+    let file = OpenOptions::new().read(true).write(true).open(memory).map_err(|e| failed(memory, e))?;
+    Ok(Window::new(file, open(Some(line))?))
 }
 
 fn connected(file: &File) -> Result<bool> {

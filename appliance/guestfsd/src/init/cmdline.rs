@@ -12,6 +12,8 @@ use crate::modules::fields;
 pub(super) struct CommandLine {
     /// `guestfs_channel=/dev/…`: where the protocol is spoken.
     pub(super) channel: Option<PathBuf>,
+    /// `guestfs_window=MEMORY,LINE`: devices through which the handle sends, where the channel itself is slow.
+    pub(super) window: Option<(PathBuf, PathBuf)>,
     /// `guestfs_verbose=1`.
     pub(super) verbose: bool,
     /// `guestfs_network=1`.
@@ -43,6 +45,10 @@ pub(super) fn parse(text: &BStr) -> CommandLine {
         };
         match name {
             b"guestfs_channel" => found.channel = value.to_path().ok().map(PathBuf::from),
+            b"guestfs_window" => {
+                let path = |word: &[u8]| word.to_path().ok().map(PathBuf::from);
+                found.window = value.split_once_str(",").and_then(|(a, b)| Some((path(a)?, path(b)?)));
+            }
             b"guestfs_verbose" => found.verbose = value == b"1",
             b"guestfs_network" => found.network = value == b"1",
             b"guestfs_disks" => found.disks = value.to_str().ok().and_then(|v| v.parse().ok()),
@@ -71,10 +77,11 @@ mod tests {
 
     #[test]
     fn words_are_known_or_ignored() {
-        let line = "console=ttyS0 guestfs_channel=/dev/ttyS0 guestfs_verbose=1 guestfs_network=0 guestfs_disks=3 \
+        let line = "console=ttyS0 guestfs_channel=/dev/ttyS0 guestfs_window=/dev/m,/dev/l guestfs_verbose=1 guestfs_network=0 guestfs_disks=3 \
                     guestfs_label=sdb:data guestfs_label=x:y guestfs_label=sda:a:b TERM=linux root=/dev/sdd\n";
         let expected = CommandLine {
             channel: Some("/dev/ttyS0".into()),
+            window: Some(("/dev/m".into(), "/dev/l".into())),
             verbose: true,
             network: false,
             disks: Some(3),

@@ -88,6 +88,9 @@ fn serve() -> Result<()> {
     step("the channel is open");
     let mut daemon = Guestfsd::new(Box::new(kernel));
     let mut channel = Channel::new(stream.into());
+    if let Some((memory, line)) = &line.window {
+        channel.receive_through(channel::open_window(memory, line)?);
+    }
     server::announce(&mut channel)?;
     let served = server::serve(&mut channel, &mut daemon);
     step("the handle is gone");

@@ -217,11 +217,10 @@ impl Family {
             member.stop(&mut self.log);
         }
         self.log.take();
-        // Processes that were left to us.
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            if status == nix::sys::wait::WaitStatus::StillAlive {
-                break;
-            }
+        // Those that were left to us are dying, which takes its time where there is much memory to give back.
+        let deadline = Instant::now() + GRACE;
+        while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
         }
     }
 }
