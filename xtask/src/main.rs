@@ -1,6 +1,7 @@
 //! Developer tasks, one per module: `cargo xtask --help` lists them.
 #![expect(clippy::print_stdout, reason = "a developer task reports on its standard output")]
 
+mod appliance;
 mod bench;
 mod calls;
 mod ci;
@@ -11,6 +12,8 @@ mod man;
 mod mutants;
 mod read_tree;
 mod run;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -41,11 +44,18 @@ enum Task {
     /// Walk a tree and read all of it, as one half of a comparison in `bench`.
     #[command(hide = true)]
     ReadTree(read_tree::Options),
+    /// Launch an appliance, as one half of a comparison in `bench`.
+    #[command(hide = true)]
+    Appliance(appliance::Options),
     /// Read damaged copies of small disks; nothing may crash, hang or take much memory (as root, on Debian).
     Mutants(mutants::Options),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    // `cargo xtask appliance` starts this program again.
+    if let Some(status) = guestfsd::run_if_daemon() {
+        return Ok(status);
+    }
     match Cli::parse().task {
         Task::Fixtures(options) => fixtures::run(&options),
         Task::Diff(options) => diff::run(&options),
@@ -55,6 +65,8 @@ fn main() -> anyhow::Result<()> {
         Task::Man => man::run(),
         Task::Calls => calls::run(),
         Task::ReadTree(options) => read_tree::run(&options),
+        Task::Appliance(options) => appliance::run(&options),
         Task::Mutants(options) => mutants::run(&options),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

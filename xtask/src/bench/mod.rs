@@ -23,7 +23,7 @@ pub(crate) struct Options {
     /// Leave out the programs that boot an appliance
     #[arg(long)]
     quick: bool,
-    /// Measure only this: cat, ls, big-file, trees, df or copy-out
+    /// Measure only this: cat, ls, big-file, trees, df, copy-out, launch or transfer
     #[arg(long)]
     only: Option<String>,
 }
@@ -177,6 +177,72 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// From start to the first answer of an appliance, each in a run that finds it made already.
+    fn launch(&self) -> Result<()> {
+        let xtask = self.ours("xtask");
+        let ours = |name: &str, backend: &str| row(name, &[&xtask, "appliance", backend]);
+        for backend in ["uml", "direct"] {
+            // The first run makes the appliance.
+            run::output(&xtask, ["appliance", backend])?;
+        }
+        let rows = vec![
+            ours("uml", "uml"),
+            ours("direct (TCG)", "direct"),
+            row("Debian's guestfish run (TCG)", &["/usr/bin/guestfish", "-a", "/dev/null", "run"]),
+        ];
+        self.table("launch of an appliance, to its first answer", rows, 3)
+    }
+
+    /// A file of a gigabyte to a disk and back; the rates are what each program says.
+    fn transfer(&self) -> Result<()> {
+        const BYTES: u64 = 1 << 30;
+        println!("\n1 GiB sent to a disk of an appliance, and back");
+        let directory = tempfile::tempdir_in("/dev/shm")?;
+        let disk = directory.path().join("disk");
+        std::fs::File::create(&disk)?.set_len(2 * BYTES)?;
+        let disk = disk.to_string_lossy().into_owned();
+        let bytes = BYTES.to_string();
+        for backend in ["uml", "direct"] {
+            let arguments = ["appliance", backend, "--transfer", &bytes, "--disk", &disk];
+            print!("  {backend:34} {}", run::output(&self.ours("xtask"), arguments)?);
+        }
+        if self.quick {
+            return Ok(());
+        }
+        let file = directory.path().join("file");
+        run::shell(r#"head -c "$2" /dev/zero | tr '\0' U > "$1""#, &[&file, Path::new(&bytes)])?;
+        // Its own commands for the time: launch, then each transfer.
+        let script = r#"
+            cat > "$3/commands" <<END
+            add "$1" format:raw
+            run
+            time upload-offset $2 /dev/sda 0
+            time download-offset /dev/sda $3/back 0 $4
+END
+            guestfish < "$3/commands"; cmp "$2" "$3/back""#;
+        let said = run::output(
+            "sh",
+            [
+                "-ec",
+                script,
+                "sh",
+                &disk,
+                &file.to_string_lossy(),
+                &directory.path().to_string_lossy(),
+                &bytes,
+            ],
+        )?;
+        let mut rates = Vec::new();
+        for line in said.lines().filter_map(|line| line.strip_prefix("elapsed time: ")) {
+            let seconds: f64 = line.split_whitespace().next().unwrap_or_default().parse()?;
+            rates.push(format!("{:.0} MB/s", BYTES as f64 / 1e6 / seconds));
+        }
+        println!("  {:34} up, down: {}", "Debian's guestfish (TCG)", rates.join(", "));
+        Ok(())
+    }
+}
+
 /// One comparison, or several that belong together.
 type Table = fn(&Bench) -> Result<()>;
 
@@ -186,13 +252,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run::shell(script, &[&run::repository()])?;
     let tools = run::repository().join("target/release");
     let bench = Bench { tools, fixtures: fixtures::directory(), runs: options.runs, quick: options.quick };
-    let tables: [(&str, Table); 6] = [
+    let tables: [(&str, Table); 8] = [
         ("cat", Bench::cat),
         ("ls", Bench::ls),
         ("big-file", Bench::big_file),
         ("trees", Bench::trees),
         ("df", Bench::df),
         ("copy-out", Bench::copy_out),
+        ("launch", Bench::launch),
+        ("transfer", Bench::transfer),
     ];
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     tables.iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, measure)| measure(&bench))
