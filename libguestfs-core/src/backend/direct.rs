@@ -130,7 +130,8 @@ impl Backend for Direct {
                 512 => String::new(),
                 size => format!(",logical_block_size={size},physical_block_size={size}"),
             };
-            program.arg("-device").arg(format!("{device}drive={name}{sector}"));
+            // A full disk is the guest's error; by default qemu would stop the guest and wait for somebody to make room.
+            program.arg("-device").arg(format!("{device}drive={name},werror=report,rerror=report{sector}"));
         }
 
         let mut words: Vec<String> = vec!["panic=1".into(), format!("console={}", MACHINE.console)];
