@@ -12,7 +12,7 @@ use bstr::{BStr, BString, ByteSlice};
 use disk::probe::Usage;
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::mountinfo::{self, Mount};
 use super::sysroot::descriptor_path;
@@ -131,21 +131,6 @@ impl Kernel {
                 format!("mount exited with status 32: {}", e.message()),
             )
         })
-    }
-
-    /// Changes the options of what is mounted at a path.
-    pub(crate) fn remount(&self, at: &BStr, asked: &BStr) -> Result<()> {
-        let path = self.canonical_path(at)?;
-        if !self.guest_mounts()?.iter().any(|(_, mounted)| *mounted == path) {
-            return Err(words::not_mounted(format_args!("/sysroot{path}")));
-        }
-        let target = self.sysroot().open(path.as_bstr(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
-        let mut flags = MountFlags::NODEV;
-        let options = options::parse(asked);
-        options.apply(&mut flags);
-        let data = CString::new(options.data).map_err(|_| Errno::EINVAL)?;
-        mount_remount(descriptor_path(&target), flags, data.as_c_str())
-            .map_err(|e| words::mount_failed(Errno::from_raw(e.raw_os_error())))
     }
 
     fn canonical_path(&self, path: &BStr) -> Result<BString> {
