@@ -24,7 +24,7 @@ use crate::kernel::Kernel;
 use crate::libraries::{Libraries, Library};
 use crate::modules::Modules;
 use crate::programs::{DIRECTORIES, PROGRAMS, Program};
-use crate::tree::{MERGED, Tree, merged};
+use crate::tree::{Content, MERGED, Tree, merged};
 
 /// Directories that are there from the start, to be mounted on.
 const MOUNT_POINTS: &[&str] = &["/dev", "/proc", "/run", "/sys", "/sysroot", "/tmp", "/var"];
@@ -168,8 +168,9 @@ impl<'a> Gatherer<'a> {
     fn daemon(&mut self, daemon: &Path) -> Result<()> {
         let real = existing(self.host, daemon)?;
         self.linked(&real)?;
-        let content = self.host.content(&real)?;
-        self.tree.file("/init", content, true)
+        let whole = self.host.read(&real)?;
+        let whole = whole.ok_or_else(|| Error::io(daemon, std::io::ErrorKind::NotFound.into()))?;
+        self.tree.file("/init", Content::Bytes(elf::without_sections(whole)), true)
     }
 
     fn boot_list(&mut self, modules: &Modules<'_>) -> Result<()> {

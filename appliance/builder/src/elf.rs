@@ -113,9 +113,47 @@ pub(crate) fn has_section(bytes: &[u8], name: &str) -> bool {
         .is_ok_and(|file| matches!(file.section_header_by_name(name), Ok(Some(_))))
 }
 
+/// Where the section headers are, in the header of a 64-bit file: a place of 8 bytes, and at the end their size, their
+/// number and the index of the one with their names, of 2 bytes each (elf(5), `Elf64_Ehdr`).
+const SECTION_HEADERS_AT: std::ops::Range<usize> = 0x28..0x30;
+const SECTION_HEADERS: std::ops::Range<usize> = 0x3a..0x40;
+
+/// The program without what is not loaded to run it: names and places for debuggers, which can be several times the rest.
+/// The same bytes if the file is not one that can be cut off after its last segment.
+pub(crate) fn without_sections(mut bytes: Vec<u8>) -> Vec<u8> {
+    let Ok(file) = ElfBytes::<AnyEndian>::minimal_parse(&bytes) else { return bytes };
+    let Some(segments) = file.segments() else { return bytes };
+    let end = segments.iter().map(|s| s.p_offset.saturating_add(s.p_filesz)).max().unwrap_or(u64::MAX);
+    let Ok(end) = usize::try_from(end) else { return bytes };
+    if file.ehdr.class != elf::file::Class::ELF64 || end < SECTION_HEADERS.end || end > bytes.len() {
+        return bytes;
+    }
+    bytes.truncate(end);
+    for range in [SECTION_HEADERS_AT, SECTION_HEADERS] {
+        bytes.get_mut(range).unwrap_or_default().fill(0);
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_runs_without_its_sections() {
+        let whole = std::fs::read("/proc/self/exe").unwrap();
+        let cut = without_sections(whole.clone());
+        assert!(cut.len() < whole.len(), "{} of {} bytes", cut.len(), whole.len());
+        assert_eq!(parse(&cut, Path::new("x")).unwrap(), parse(&whole, Path::new("x")).unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        std::fs::write(&program, &cut).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        // This test's own program: lists its tests.
+        let out = std::process::Command::new(&program).args(["--list", "sections"]).output().unwrap();
+        assert!(out.status.success() && out.stdout.ends_with(b"1 test, 0 benchmarks\n"), "{out:?}");
+        assert_eq!(without_sections(b"#!/bin/sh\n".to_vec()), b"#!/bin/sh\n");
+    }
 
     #[test]
     fn this_test_is_linked_with_libc_and_damage_is_refused() {
