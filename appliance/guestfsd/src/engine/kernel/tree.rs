@@ -174,12 +174,12 @@ impl Tree for Kernel {
     }
 
     fn open(&self, path: &BStr) -> Result<Box<dyn FileData + '_>> {
-        Ok(open_file(&self.look(path, Last::Follow)?)?)
+        open_file(&self.look(path, Last::Follow)?).map(|file| file as Box<dyn FileData + '_>)
     }
 
     fn directory(&self, path: &BStr) -> Result<Box<dyn Directory<'_> + '_>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        OpenDirectory::new(self, self.sysroot().open(path, flags, Mode::empty())?)
+        OpenDirectory::over(self, self.sysroot().open(path, flags, Mode::empty())?)
     }
 
     fn read_link(&self, path: &BStr) -> Result<BString> {
@@ -290,7 +290,7 @@ impl fmt::Debug for OpenDirectory<'_> {
 }
 
 impl<'k> OpenDirectory<'k> {
-    fn new<'d>(kernel: &'k Kernel, fd: OwnedFd) -> Result<Box<dyn Directory<'d> + 'd>>
+    fn over<'d>(kernel: &'k Kernel, fd: OwnedFd) -> Result<Box<dyn Directory<'d> + 'd>>
     where
         'k: 'd,
     {
@@ -356,7 +356,7 @@ impl<'t> Directory<'t> for OpenDirectory<'t> {
 
     fn directory(&self, name: &BStr) -> Result<Box<dyn Directory<'t> + 't>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        OpenDirectory::new(self.kernel, openat(&self.fd, self.name(name)?, flags, Mode::empty())?)
+        OpenDirectory::over(self.kernel, openat(&self.fd, self.name(name)?, flags, Mode::empty())?)
     }
 
     fn open(&self, name: &BStr) -> Result<Box<dyn FileData + 't>> {
