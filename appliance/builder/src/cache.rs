@@ -103,15 +103,13 @@ impl Cache {
         self.remove_unused(slot)?;
         let new = self.directory.join(format!("{slot}.{NEW}"));
         let made = (0..ATTEMPTS).find_map(|_| self.make(&new, slot, host, &make).transpose());
-        match made {
-            Some(Ok(made)) => Ok(made),
-            Some(Err(error)) => {
-                // What is left over is removed by the next one too; the first error is the one to tell.
-                let _ = remove(&new);
-                Err(error)
-            }
-            None => Err(Error::unusable("the host's files change while an appliance is made from them")),
+        let changing = || Error::unusable("the host's files change while an appliance is made from them");
+        let made = made.unwrap_or_else(|| Err(changing()));
+        if made.is_err() {
+            // What can't be removed now is removed by the next one; the first error is the one to tell.
+            let _ = remove(&new);
         }
+        made
     }
 
     /// Makes an entry, unless inputs changed meanwhile.
@@ -242,3 +240,6 @@ fn private_directory(path: &Path, user: u32) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -331,3 +331,6 @@ fn installed_packages(host: &Host) -> Result<BTreeMap<String, String>> {
     }
     Ok(versions)
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,43 @@ fn in_directory(directory: &Path) -> Option<Found> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_first_directory_with_all_files_is_taken() {
+        let top = tempfile::tempdir().unwrap();
+        let directory = |name: &str, files: &[&str]| {
+            for file in files {
+                let path = top.path().join(name).join(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            top.path().join(name).display().to_string()
+        };
+        let half = directory("half", &[README, KERNEL, INITRD]);
+        let one = directory("one", FIXED);
+        let two = directory("two", FIXED);
+        let supermin = directory("supermin", &["supermin.d/base.tar.gz", "supermin.d/packages"]);
+        let initrd = |path: &str| match find(OsStr::new(path)) {
+            Some(Found::Fixed(appliance)) => {
+                assert!(appliance.root.is_some() && appliance.programs.is_none());
+                Some(appliance.initrd.display().to_string())
+            }
+            Some(Found::Supermin(path)) => Some(path.display().to_string()),
+            None => None,
+        };
+        for (path, expected) in [
+            (format!("/no-such:{half}:{one}:{two}"), Some(format!("{one}/initrd"))),
+            (format!("{two}:{one}"), Some(format!("{two}/initrd"))),
+            (format!("{half}:{supermin}:{one}"), Some(format!("{supermin}/supermin.d"))),
+            (half, None),
+            (String::new(), None),
+        ] {
+            assert_eq!(initrd(&path), expected, "{path}");
+        }
+    }
+}

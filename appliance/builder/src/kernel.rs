@@ -197,3 +197,130 @@ fn token(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() || c.is_ascii_digit() != is_number);
     text.split_at(end.unwrap_or(text.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A host with files; those of the form `modules VERSION` are directories of modules.
+    fn host(files: &[&str]) -> (tempfile::TempDir, Host) {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = match file.strip_prefix("modules ") {
+                Some(version) => directory.path().join("lib/modules").join(version).join("modules.dep"),
+                None => directory.path().join(file.trim_start_matches('/')),
+            };
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let host = Host::new(directory.path());
+        (directory, host)
+    }
+
+    #[test]
+    fn versions_are_ordered_as_people_do() {
+        let ordered =
+            ["5.10.0", "6.1-rc1", "6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-56-amd64", "6.10.1", "6.10.1-1"];
+        for pair in ordered.windows(2) {
+            assert_eq!(by_version(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(by_version(pair[1], pair[0]), Ordering::Greater, "{pair:?}");
+        }
+        assert_eq!(by_version("6.1", "6.1"), Ordering::Equal);
+        assert_eq!(by_version("6.01", "6.1"), Ordering::Equal);
+    }
+
+    #[test]
+    fn the_newest_kernel_with_modules_is_taken() {
+        for (files, expected) in [
+            (
+                &["/boot/vmlinuz-6.1.0-9", "/boot/vmlinuz-6.1.0-10", "modules 6.1.0-9", "modules 6.1.0-10"][..],
+                Some("/boot/vmlinuz-6.1.0-10"),
+            ),
+            (
+                &["/boot/vmlinuz-6.1.0-9", "/boot/vmlinuz-6.1.0-10", "modules 6.1.0-9"],
+                Some("/boot/vmlinuz-6.1.0-9"),
+            ),
+            (
+                &["/lib/modules/6.9/vmlinuz", "modules 6.9", "/boot/vmlinuz-6.8", "modules 6.8"],
+                Some("/lib/modules/6.9/vmlinuz"),
+            ),
+            (&["/lib/modules/6.9/vmlinuz", "modules 6.9", "/boot/vmlinuz-6.9"], Some("/boot/vmlinuz-6.9")),
+            (&["/boot/vmlinuz-6.1", "/boot/initrd.img-6.1"], None),
+            (&[], None),
+        ] {
+            let (_directory, host) = host(files);
+            let found = newest(&host);
+            assert_eq!(found.as_ref().ok().map(|k| k.path.to_str().unwrap()), expected, "{files:?}");
+            if let Err(error) = found {
+                assert!(error.kind() == ErrorKind::NoKernel && error.hint().is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn an_unreadable_kernel_says_what_to_do_unless_another_can_be_read() {
+        let (directory, host) =
+            host(&["/boot/vmlinuz-6.2", "modules 6.2", "/boot/vmlinuz-6.1", "modules 6.1"]);
+        let lock = |version: &str| {
+            let path = directory.path().join(format!("boot/vmlinuz-{version}"));
+            fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
+        };
+        for path in [directory.path().to_owned(), directory.path().join("boot"), directory.path().join("lib")]
+        {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        lock("6.2");
+        // Root may read anything: ask as somebody who may not.
+        let newest = || as_nobody(|| newest(&host));
+        assert_eq!(newest().unwrap().version, "6.1");
+        lock("6.1");
+        let error = newest().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoKernel);
+        let path = directory.path().join("boot/vmlinuz-6.2");
+        let expected = format!("sudo dpkg-statoverride --update --add root root 0644 {}", path.display());
+        assert_eq!(error.hint(), Some(expected.as_str()));
+    }
+
+    /// Runs `question` in a thread without the privilege to pass over permissions.
+    fn as_nobody<T: Send>(question: impl FnOnce() -> T) -> T {
+        use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+        let old: CapabilitySets = capabilities(None).unwrap();
+        let lost = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        let effective = old.effective.difference(lost);
+        set_capabilities(None, CapabilitySets { effective, ..old }).unwrap();
+        let answer = question();
+        set_capabilities(None, old).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_kernel_that_is_named_is_taken() {
+        let (_directory, host) = host(&["/k/vmlinuz-7", "modules 7", "/k/bzImage", "/m/7-x/modules.dep"]);
+        let given = |path: &str, modules: Option<&str>| {
+            given(&host, Path::new(path), modules.map(Path::new))
+                .map(|k| (k.modules.display().to_string(), k.version))
+        };
+        assert_eq!(given("/k/vmlinuz-7", None).unwrap(), ("/lib/modules/7".to_owned(), "7".to_owned()));
+        assert_eq!(given("/k/bzImage", Some("/m/7-x")).unwrap(), ("/m/7-x".to_owned(), "7-x".to_owned()));
+        assert_eq!(
+            given("/k/bzImage", None).unwrap_err().hint(),
+            Some("name their directory in SUPERMIN_MODULES")
+        );
+        assert_eq!(given("/k/none", None).unwrap_err().kind(), ErrorKind::NoKernel);
+    }
+
+    #[test]
+    fn user_mode_linux_is_known_by_what_is_in_it() {
+        // A program of that name that is something else, as a wrapper or a game might be, is passed over.
+        let (directory, host) = host(&["/a/linux", "/b/none"]);
+        let test = fs::read(std::env::current_exe().unwrap()).unwrap();
+        fs::write(directory.path().join("a/linux.uml"), test).unwrap();
+        let directories: Vec<PathBuf> = ["/a", "/b", "/c"].map(PathBuf::from).into();
+        let error = user_mode(&host, &directories, None).unwrap_err();
+        assert!(error.kind() == ErrorKind::NoKernel && error.hint().is_some());
+        assert_eq!(version_in(b"..Linux version 6.1.176 (x) ").as_deref(), Some("6.1.176"));
+        assert_eq!(version_in(b"Linux versio"), None);
+    }
+}
