@@ -30,6 +30,8 @@ const LOCK: &str = "lock";
 const NEW: &str = "new";
 /// Entries that nothing has used for so long are removed.
 const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Entries that are kept at most, of all tools and kernels, but for those in use. Some have 100 MB.
+const ENTRIES_MAX: usize = 16;
 /// A record names about 2000 files in 300 KB.
 const RECORD_MAX: u64 = 64 << 20;
 /// How often inputs may change while an appliance is made from them.
@@ -181,17 +183,24 @@ impl Cache {
         Ok(paths)
     }
 
-    /// Removes entries that nobody uses: those of `slot`, which are out of date, and old ones. The lock is held.
+    /// Removes entries that nobody uses: those of `slot`, which are out of date, old ones, and those that are too many. The
+    /// lock is held.
     fn remove_unused(&self, slot: &str) -> Result<()> {
-        for path in self.entries()? {
+        let last_use = |path: &Path| fs::metadata(path.join(RECORD)).and_then(|m| m.modified()).ok();
+        let mut entries: Vec<_> = self.entries()?.into_iter().map(|path| (last_use(&path), path)).collect();
+        // The last used first. One is about to be added.
+        entries.sort_by(|(a, _), (b, _)| b.cmp(a));
+        for (place, (last_use, path)) in (1..).zip(entries) {
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            let is_left_over = name.ends_with(&format!(".{NEW}"));
-            let record = path.join(RECORD);
-            let age = fs::metadata(&record).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-            let is_old = age.is_some_and(|age| age > AGE_MAX);
-            if !is_left_over && !is_old && !name.starts_with(&format!("{slot}.")) {
+            let age = last_use.and_then(|time| time.elapsed().ok());
+            let goes = name.ends_with(&format!(".{NEW}"))
+                || name.starts_with(&format!("{slot}."))
+                || place >= ENTRIES_MAX
+                || age.is_some_and(|age| age > AGE_MAX);
+            if !goes {
                 continue;
             }
+            let record = path.join(RECORD);
             match File::open(&record) {
                 Ok(file) => match file.try_lock() {
                     Ok(()) => remove(&path)?,

@@ -95,6 +95,20 @@ fn what_is_used_stays_and_what_is_not_goes() {
 }
 
 #[test]
+fn there_are_only_so_many_but_for_those_in_use() {
+    let place = Place::new();
+    let made = AtomicUsize::new(0);
+    let (used, _) = place.entry("used", &made);
+    for n in 0..ENTRIES_MAX + 3 {
+        place.entry(&format!("slot{n}"), &made);
+    }
+    let names = place.names();
+    assert_eq!((copy_in(&used).as_str(), names.len()), ("one", ENTRIES_MAX + 1));
+    let has = |slot: &str| names.iter().any(|name| name.starts_with(&format!("{slot}.")));
+    assert!(has("used") && !has("slot0") && has("slot3") && has(&format!("slot{}", ENTRIES_MAX + 2)));
+}
+
+#[test]
 fn several_at_once_make_one() {
     let place = Place::new();
     let made = AtomicUsize::new(0);
