@@ -256,6 +256,17 @@ impl Supervised {
     }
 }
 
+/// The lines of a log that say why it ended: its last ones, or those from a kernel's panic on.
+fn quoted(log: &BString) -> Vec<&[u8]> {
+    let lines: Vec<&[u8]> = log.lines().filter(|line| !line.trim_ascii().is_empty()).collect();
+    let panic = lines.iter().rposition(|line| line.contains_str("Kernel panic"));
+    let (from, most) = match panic {
+        Some(at) => (at, 1),
+        None => (lines.len().saturating_sub(QUOTED_LINES), QUOTED_LINES),
+    };
+    lines.into_iter().skip(from).take(most).collect()
+}
+
 impl Process for Supervised {
     fn log(&mut self) -> Vec<u8> {
         let mut said = Vec::new();
@@ -274,13 +285,7 @@ impl Process for Supervised {
         match &self.ended {
             None => "the appliance closed the connection".into(),
             Some(End { how, last_words, .. }) => {
-                let mut lines: Vec<_> = last_words
-                    .lines()
-                    .rev()
-                    .filter(|line| !line.trim_ascii().is_empty())
-                    .take(QUOTED_LINES)
-                    .collect();
-                lines.reverse();
+                let lines = quoted(last_words);
                 let mut text = how.to_str_lossy().into_owned();
                 for (i, line) in lines.iter().enumerate() {
                     let before = if i == 0 { "; the last lines of its log:\n  " } else { "\n  " };
@@ -317,5 +322,20 @@ impl Drop for Supervised {
             }
             let _ = self.child.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_quoted_without_its_trace_and_other_ends_with_the_last_lines() {
+        let log = BString::from("one\n\nKernel panic - not syncing: no init\n [<60>] panic+1\n");
+        assert_eq!(quoted(&log), [b"Kernel panic - not syncing: no init"]);
+        let long: String = (0..100).map(|i| format!("line {i}\r\n")).collect();
+        let long = BString::from(long);
+        let lines = quoted(&long);
+        assert_eq!((lines.len(), lines.last()), (QUOTED_LINES, Some(&&b"line 99"[..])));
     }
 }
