@@ -20,8 +20,8 @@ use nix::unistd::Pid;
 
 /// Rounds unless told otherwise: each victim once.
 const ROUNDS: u64 = 6;
-/// How long everything may take to end after a kill.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long everything may take to end after a kill; a victim that was gone already leaves a whole session to wait for.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// A session is killed within this time. A launch takes about half of it on an idle machine.
 const LONGEST: Duration = Duration::from_secs(5);
 /// The argument by which this program is the session that is disturbed.
