@@ -3,6 +3,7 @@
 //! filesystem.
 //!
 //! A few rounds run with the other tests; `cargo test -p guestfs-tests --test kills -- 200` runs as many as it says.
+#![expect(clippy::print_stderr, reason = "a long test says which rounds it has behind it")]
 
 use std::collections::BTreeMap;
 use std::fs;
