@@ -243,9 +243,9 @@ pub trait Host {
 pub fn check_text(call: &CallInfo, kind: Kind, value: &BStr) -> Result<()> {
     let invalid = |why: &str| Err(Error::daemon(Errno::EINVAL, format!("{}: {value}: {why}", call.name)));
     match kind {
-        Kind::Pathname | Kind::PathnameList | Kind::DevOrPath if !value.starts_with(b"/") => {
-            Err(Error::daemon(Errno::EINVAL, format!("{}: path must start with a / character", call.name)))
-        }
+        Kind::Pathname | Kind::PathnameList | Kind::DevOrPath if !value.starts_with(b"/") => Err(
+            Error::daemon(Errno::EINVAL, format!("{}_stub: path must start with a / character", call.name)),
+        ),
         Kind::MountableOrPath if !value.starts_with(b"/") && !value.starts_with(b"btrfsvol:/dev/") => {
             invalid("expecting a device name or a path")
         }

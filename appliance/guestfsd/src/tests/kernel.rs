@@ -33,6 +33,10 @@ impl Machine {
             String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
         };
         let loops: Vec<String> = images.iter().map(attach).collect();
+        for node in &loops {
+            // A loop device keeps the partitions that parted told it of when it had another image.
+            let _ = Command::new("partx").args(["--delete", node]).output();
+        }
         let disk =
             |node: &String| Disk { kernel: Kernel::disk_by_path(Path::new(node)).unwrap(), label: None };
         let kernel = Kernel::new("/mnt", loops.iter().map(disk).collect());

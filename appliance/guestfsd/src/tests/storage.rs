@@ -223,7 +223,10 @@ fn what_filesystems_can_not_be_is_refused() {
     );
     d.mkfs(b("ext4"), disk, &MkfsOpts::default()).unwrap();
     for (answer, text) in [
-        (d.set_label(disk, b("01234567890123456")), "01234567890123456: ext2 labels are limited to 16 bytes"),
+        (
+            d.set_label(disk, b("01234567890123456")),
+            "01234567890123456: ext2/3/4 labels are limited to 16 bytes",
+        ),
         (d.set_uuid(disk, b("random")), "e2: invalid new UUID"),
         (d.resize2fs_size(disk, 1000), "1000: size must be a round number of kilobytes"),
         (

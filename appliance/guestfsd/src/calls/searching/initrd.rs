@@ -91,19 +91,30 @@ fn archive(from: &mut dyn Read, visit: &mut Visit<'_>) -> io::Result<bool> {
         }
         io::copy(&mut content, &mut io::sink())?;
         if content.limit() > 0 {
-            return Err(wrong("the archive ends in its midst"));
+            return Err(wrong(CUT_OFF));
         }
         io::copy(&mut from.take(padding), &mut io::sink())?;
     }
 }
 
+/// What is said of an archive without an end.
+const CUT_OFF: &str = "the archive ends in its midst";
+
+fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<()> {
+    from.read_exact(buffer).map_err(|e| match e.kind() {
+        io::ErrorKind::UnexpectedEof => wrong(CUT_OFF),
+        _ => e,
+    })
+}
+
 fn header(from: &mut dyn Read) -> io::Result<Entry> {
-    let mut header = [0; HEADER];
-    from.read_exact(&mut header)?;
-    let (magic, fields) = header.split_at(MAGIC_LEN);
-    if !MAGIC.contains(&magic) {
+    let mut magic = [0; MAGIC_LEN];
+    fill(from, &mut magic)?;
+    if !MAGIC.contains(&magic.as_slice()) {
         return Err(wrong("this is not a cpio archive"));
     }
+    let mut fields = [0; HEADER - MAGIC_LEN];
+    fill(from, &mut fields)?;
     let number = |index: usize| {
         let digits = fields.chunks_exact(DIGITS).nth(index).and_then(|digits| str::from_utf8(digits).ok());
         digits
@@ -115,7 +126,7 @@ fn header(from: &mut dyn Read) -> io::Result<Entry> {
         return Err(wrong("a name of a wrong length"));
     }
     let mut name = vec![0; HEADER.saturating_add(length).next_multiple_of(4).saturating_sub(HEADER)];
-    from.read_exact(&mut name)?;
+    fill(from, &mut name)?;
     name.truncate(length.saturating_sub(1));
     Ok(Entry { name: name.into(), kind: number(MODE)? & FORMAT_BITS, size: number(SIZE)?.into() })
 }

@@ -297,24 +297,29 @@ mod tests {
 
     use super::*;
 
-    /// What grep(1) says of lines, one by one.
+    /// Which of the lines grep(1) finds.
     fn grep(option: &str, pattern: &[u8], lines: &[&[u8]]) -> Vec<bool> {
         use std::os::unix::ffi::OsStrExt;
-        lines
-            .iter()
-            .map(|line| {
-                let mut child = Command::new("grep")
-                    .args([option, "-q", "-a", "-e"])
-                    .arg(std::ffi::OsStr::from_bytes(pattern))
-                    .env("LC_ALL", "C")
-                    .stdin(Stdio::piped())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .unwrap();
-                let _ = child.stdin.take().unwrap().write_all(&[line, &b"\n"[..]].concat());
-                child.wait().unwrap().success()
-            })
-            .collect()
+        let mut child = Command::new("grep")
+            .args([option, "-n", "-a", "-e"])
+            .arg(std::ffi::OsStr::from_bytes(pattern))
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&[&lines.join(&b'\n')[..], b"\n"].concat()).unwrap();
+        let found = child.wait_with_output().unwrap().stdout;
+        let number = |line: &[u8]| {
+            str::from_utf8(line.split(|byte| *byte == b':').next().unwrap())
+                .unwrap()
+                .parse::<usize>()
+                .unwrap()
+        };
+        let numbers: Vec<_> =
+            found.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(number).collect();
+        (1..=lines.len()).map(|line| numbers.contains(&line)).collect()
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Guestfsd {
     }
 
     fn set_ext_label(&self, call: &str, device: &Subject, label: &BStr) -> Result<()> {
-        check_label(label, "ext2", EXT_LABEL_MAX)?;
+        check_label(label, "ext2/3/4", EXT_LABEL_MAX)?;
         self.after(call, "e2label", device, label)
     }
 

@@ -75,6 +75,8 @@ struct Delayed {
     name: BString,
     /// Device and inode of the file that stands for it.
     placeholder: (u64, u64),
+    /// Of another name of a link: that link's place in the list.
+    first: Option<usize>,
 }
 
 /// The parents and the last name of a path in an archive, without what GNU tar takes off too: slashes before, and `.`
@@ -132,8 +134,10 @@ impl<'a> Extract<'a> {
     /// # Errors
     /// The first thing that could not be made, in words.
     pub(super) fn finish(mut self) -> Result<(), String> {
-        for link in std::mem::take(&mut self.links) {
-            let made = self.late_link(&link);
+        let links = std::mem::take(&mut self.links);
+        for link in &links {
+            let first = link.first.and_then(|first| links.get(first));
+            let made = self.late_link(link, first);
             self.note(link.archived.path.as_bstr(), made);
         }
         for (path, time) in std::mem::take(&mut self.directories).into_iter().rev() {
@@ -223,18 +227,18 @@ impl<'a> Extract<'a> {
                     return Ok(());
                 }
                 let identity = (status.st_dev, status.st_ino);
-                if let Some(link) = self.placeholders.get(&identity).and_then(|index| self.links.get(*index))
-                {
+                let delayed = self.placeholders.get(&identity).copied();
+                if let Some((first, link)) = delayed.and_then(|first| Some((first, self.links.get(first)?))) {
                     // Another name of a link that is still to be made.
                     let archived =
                         Box::new(Archived { path: archived.path.clone(), ..(*link.archived).clone() });
-                    return self.delay(archived, parents, name);
+                    return self.delay(archived, parents, name, Some(first));
                 }
                 anew(parent, name_bytes, || {
                     linkat(CWD, descriptor_path(&first), parent, name_bytes, AtFlags::SYMLINK_FOLLOW)
                 })
             }
-            Kind::Symlink if leads_up(&archived.link) => self.delay(archived, parents, name),
+            Kind::Symlink if leads_up(&archived.link) => self.delay(archived, parents, name, None),
             Kind::Symlink => {
                 anew(parent, name_bytes, || symlinkat(archived.link.as_bytes(), parent, name_bytes))?;
                 self.attributes_of(parent, name_bytes, &archived)
@@ -281,7 +285,13 @@ impl<'a> Extract<'a> {
     }
 
     /// Makes a file that stands for a symbolic link until the end.
-    fn delay(&mut self, archived: Box<Archived>, parents: BString, name: BString) -> engine::Result<()> {
+    fn delay(
+        &mut self,
+        archived: Box<Archived>,
+        parents: BString,
+        name: BString,
+        first: Option<usize>,
+    ) -> engine::Result<()> {
         let Some((_, parent)) = &self.parent else { return Ok(()) };
         if self.links.len() >= MAX_DELAYED {
             return Err(Failure::Text(Errno::ENOMEM, "too many symbolic links".into()));
@@ -291,12 +301,12 @@ impl<'a> Extract<'a> {
         let status = fstat(&fd)?;
         let placeholder = (status.st_dev, status.st_ino);
         self.placeholders.insert(placeholder, self.links.len());
-        self.links.push(Delayed { archived, parents, name, placeholder });
+        self.links.push(Delayed { archived, parents, name, placeholder, first });
         Ok(())
     }
 
     /// Puts a link in the place of the file that stands for it, if that is still there.
-    fn late_link(&self, link: &Delayed) -> engine::Result<()> {
+    fn late_link(&self, link: &Delayed, first: Option<&Delayed>) -> engine::Result<()> {
         let parent = self.directory(link.parents.as_bstr(), false)?;
         let name = link.name.as_bytes();
         match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -305,6 +315,13 @@ impl<'a> Extract<'a> {
             _ => return Ok(()),
         }
         unlinkat(&parent, name, AtFlags::empty())?;
+        if let Some(first) = first {
+            let above = self.directory(first.parents.as_bstr(), false)?;
+            let there = statat(&above, first.name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+            if there.is_ok_and(|there| FileType::from_raw_mode(there.st_mode) == FileType::Symlink) {
+                return Ok(linkat(&above, first.name.as_bytes(), &parent, name, AtFlags::empty())?);
+            }
+        }
         symlinkat(link.archived.link.as_bytes(), &parent, name)?;
         self.attributes_of(&parent, name, &link.archived)
     }
@@ -372,7 +389,7 @@ fn anew<T>(parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<
     }
     match unlinkat(parent, name, AtFlags::empty()) {
         Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {
-            unlinkat(parent, name, AtFlags::REMOVEDIR)?
+            unlinkat(parent, name, AtFlags::REMOVEDIR)?;
         }
         removed => removed?,
     }

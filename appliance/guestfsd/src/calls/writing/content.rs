@@ -110,7 +110,7 @@ impl Guestfsd {
             width = FILL_DIR_DIGITS
         ))?;
         for number in 0..count {
-            let name = format!("{number:0width$}", width = FILL_DIR_DIGITS);
+            let name = format!("{number:0FILL_DIR_DIGITS$}");
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
             openat(&opened, name.as_str(), flags, NEW_FILE)
                 .map_err(Failure::from)

@@ -320,7 +320,7 @@ fn make_lost_and_found(root: &Sysroot, path: &BStr) -> engine::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = openat(&entry.directory, entry.name.as_slice(), flags, Mode::empty())?;
     let names: Vec<String> = (0..LOST_AND_FOUND_BYTES / (ENTRY_HEADER + LOST_AND_FOUND_NAME))
-        .map(|number| format!("{number:0width$}", width = LOST_AND_FOUND_NAME))
+        .map(|number| format!("{number:0LOST_AND_FOUND_NAME$}"))
         .collect();
     for name in &names {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
