@@ -38,7 +38,7 @@ pub fn play(handle: &Guestfs, commands: &[String]) -> Result<String> {
             }
         }
     }
-    Ok(normalized(&transcript))
+    Ok(normalized(&transcript, commands))
 }
 
 /// Has Debian's guestfish play a session; `arguments` add the disks.
@@ -64,7 +64,7 @@ pub fn guestfish<S: AsRef<OsStr>>(
     let output = child.wait_with_output()?;
     let transcript = output.stdout.to_str_lossy();
     ensure!(output.status.success(), "guestfish ended with {}: {transcript}", output.status);
-    Ok(normalized(&transcript))
+    Ok(normalized(&transcript, commands))
 }
 
 /// The command without the mark that it must fail.
@@ -73,19 +73,21 @@ fn bare(command: &str) -> &str {
 }
 
 /// The transcript without guestfish's numbers of lines, and without the messages of commands that must fail.
-fn normalized(transcript: &str) -> String {
+fn normalized(transcript: &str, commands: &[String]) -> String {
+    let begins = |text: &str| text.strip_prefix("> ").is_some_and(|rest| commands.iter().any(|c| c == rest));
     let mut text = String::new();
     let mut must_fail = false;
     for line in transcript.lines() {
         // An output that does not end in a line break has the next command on its last line.
-        let (before, line) = line.find("> ").map_or(("", line), |at| line.split_at(at));
+        let place = line.match_indices("> ").map(|(at, _)| at).find(|at| begins(&line[*at..]));
+        let (before, line) = place.map_or(("", line), |at| line.split_at(at));
         let line = match line.split_once("libguestfs: error: ") {
             Some((place, message)) if place.is_empty() || place.starts_with("*stdin*:") => {
                 format!("error: {message}")
             }
             _ => line.to_owned(),
         };
-        if line.starts_with("> ") {
+        if begins(&line) {
             must_fail = line.starts_with("> ! ");
             if !before.is_empty() {
                 text.push_str(before);
