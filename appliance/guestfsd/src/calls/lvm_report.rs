@@ -16,7 +16,7 @@ const PV_COLUMNS: &str = "pv_name,pv_uuid,pv_fmt,pv_size,dev_size,pv_free,pv_use
 const VG_COLUMNS: &str = "vg_name,vg_uuid,vg_fmt,vg_attr,vg_size,vg_free,vg_sysid,vg_extent_size,vg_extent_count,\
     vg_free_count,max_lv,max_pv,pv_count,lv_count,snap_count,vg_seqno,vg_tags,vg_mda_count,vg_mda_free";
 const LV_COLUMNS: &str = "vg_name,lv_name,lv_uuid,lv_attr,lv_major,lv_minor,lv_kernel_major,lv_kernel_minor,lv_size,\
-    seg_count,origin,snap_percent,copy_percent,move_pv,lv_tags,mirror_log,modules";
+    seg_count,origin,snap_percent,copy_percent,move_pv,lv_tags,mirror_log,lv_modules";
 /// Volumes that are for use.
 const LISTED: &str = "lv_role=public && lv_skip_activation!=yes";
 /// A percentage that does not apply.
@@ -168,7 +168,7 @@ fn logical_volume(row: &Row) -> Result<(BString, LvmLv)> {
         move_pv: row.text("move_pv")?,
         lv_tags: row.text("lv_tags")?,
         mirror_log: row.text("mirror_log")?,
-        modules: row.text("modules")?,
+        modules: row.text("lv_modules")?,
     };
     Ok((row.text("vg_name")?, volume))
 }
@@ -189,7 +189,7 @@ mod tests {
                    "lv_attr":"swi-a-s---", "lv_major":"-1", "lv_minor":"-1", "lv_kernel_major":"253",
                    "lv_kernel_minor":"3", "lv_size":"67108864", "seg_count":"1", "origin":"a",
                    "snap_percent":"0.25", "copy_percent":"", "move_pv":"", "lv_tags":"", "mirror_log":"",
-                   "modules":"snapshot"}
+                   "lv_modules":"snapshot"}
               ]
           }
       ]
