@@ -1,0 +1,144 @@
+//! A guest of layers that only a kernel puts together (thin and mirrored volumes, an array, an encrypted device), made by
+//! our own appliance, checked by the standard tools, and read by the backend that chooses for itself.
+//!
+//! (Has a main function of its own, because the backends start the running program again.)
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use bstr::{BString, ByteSlice};
+use guestfs_tests::must;
+use libguestfs_core::api::{CryptsetupOpenOpts, MdCreateOpts};
+use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
+
+/// Size of each of the disks in bytes.
+const DISK: u64 = 256 << 20;
+/// The backend that makes the guest.
+const MAKER: &str = "uml";
+/// What opens the encrypted device.
+const KEY: &str = "correct horse";
+/// Devices with a filesystem, and the word that a file of it holds.
+const FILESYSTEMS: [(&str, &str); 4] = [
+    ("/dev/layers/thin", "thin"),
+    ("/dev/layers/mirror", "mirror"),
+    ("/dev/md127", "array"),
+    ("/dev/mapper/opened", "secret"),
+];
+
+fn handle(backend: &str, disks: &[PathBuf], readonly: bool) -> Result<Guestfs> {
+    let handle = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
+    for disk in disks {
+        let format = Some("raw".into());
+        let options = AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() };
+        handle.add_drive(disk, &options)?;
+    }
+    handle.launch()?;
+    Ok(handle)
+}
+
+/// Two disks with three partitions each: physical volumes, members of an array, and on the first disk a LUKS device.
+fn make(disks: &[PathBuf]) -> Result<()> {
+    let g = handle(MAKER, disks, false)?;
+    for disk in ["/dev/sda", "/dev/sdb"] {
+        g.part_init(disk, "gpt")?;
+        for (first, last) in [(2048, 264_191), (264_192, 395_263), (395_264, 491_519)] {
+            g.part_add(disk, "p", first, last)?;
+        }
+    }
+    g.pvcreate("/dev/sda1")?;
+    g.pvcreate("/dev/sdb1")?;
+    g.vgcreate("layers", &["/dev/sda1", "/dev/sdb1"])?;
+    // The protocol makes linear volumes only.
+    for command in [
+        "lvm lvcreate -y --type raid1 -m 1 -L 32M -n mirror layers",
+        "lvm lvcreate -y --type thin-pool -L 48M -n pool layers",
+        "lvm lvcreate -y -V 64M -T layers/pool -n thin",
+    ] {
+        g.debug("sh", &[command])?;
+    }
+    let level = Some(BString::from("raid1"));
+    g.md_create("array", &["/dev/sda2", "/dev/sdb2"], &MdCreateOpts { level, ..MdCreateOpts::default() })?;
+    g.luks_format("/dev/sda3", KEY, 0)?;
+    g.cryptsetup_open("/dev/sda3", KEY, "opened", &CryptsetupOpenOpts::default())?;
+    for (device, word) in FILESYSTEMS {
+        g.mkfs("ext4", device, &Default::default())?;
+        g.mount(device, "/")?;
+        g.internal_write("/word", word.as_bytes())?;
+        g.umount_all()?;
+    }
+    g.cryptsetup_close("/dev/mapper/opened")?;
+    Ok(g.shutdown()?)
+}
+
+/// A partition of an image as a file of its own, for the tools of the host.
+fn partition(image: &Path, first: u64, last: u64, to: &Path) -> Result<PathBuf> {
+    let (from, count) = (format!("if={}", image.display()), format!("count={}", last - first + 1));
+    must("dd", [from, format!("of={}", to.display()), format!("skip={first}"), count, "status=none".into()])?;
+    Ok(to.to_owned())
+}
+
+fn check_with_tools(disks: &[PathBuf], directory: &Path) -> Result<()> {
+    let [first, ..] = disks else { return Ok(()) };
+    let volumes = partition(first, 2048, 264_191, &directory.join("pv"))?;
+    let metadata =
+        must("lvm", ["pvck".as_ref(), "--dump".as_ref(), "metadata".as_ref(), volumes.as_os_str()])?;
+    for kind in ["type = \"raid1\"", "type = \"thin-pool\"", "type = \"thin\""] {
+        ensure!(metadata.contains_str(kind), "LVM's metadata has no {kind}");
+    }
+    let member = partition(first, 264_192, 395_263, &directory.join("member"))?;
+    let said = must("mdadm", ["--examine".as_ref(), member.as_os_str()])?;
+    ensure!(said.contains_str("raid1") && said.contains_str("Raid Devices : 2"), "{}", said.as_bstr());
+    let encrypted = partition(first, 395_264, 491_519, &directory.join("encrypted"))?;
+    let words = ["open", "--test-passphrase", "--key-file", "-"].map(AsRef::as_ref);
+    let mut child = std::process::Command::new("cryptsetup")
+        .args::<_, &std::ffi::OsStr>(words)
+        .arg(&encrypted)
+        .stdin(std::process::Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("no pipe")?.write_all(KEY.as_bytes())?;
+    ensure!(child.wait()?.success(), "the key does not open the device");
+    Ok(())
+}
+
+/// The backend `auto` finds and reads all of it, and leaves the disks alone.
+fn check_with_auto(disks: &[PathBuf]) -> Result<()> {
+    let before = must("sha256sum", disks)?;
+    let g = handle("auto", disks, true)?;
+    ensure!(g.list_md_devices()? == ["/dev/md127"], "the array is not there");
+    g.cryptsetup_open("/dev/sda3", KEY, "opened", &CryptsetupOpenOpts::default())?;
+    for (device, word) in FILESYSTEMS {
+        g.mount_ro(device, "/")?;
+        let mut content = Vec::new();
+        g.download("/word", &mut content)?;
+        ensure!(content == word.as_bytes(), "{device}: {}", content.as_bstr());
+        g.umount_all()?;
+    }
+    g.shutdown()?;
+    ensure!(must("sha256sum", disks)? == before, "a disk was changed by reading it");
+    Ok(())
+}
+
+fn run() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let disks = ["a.img", "b.img"].map(|name| directory.path().join(name));
+    for disk in &disks {
+        std::fs::File::create(disk)?.set_len(DISK)?;
+    }
+    make(&disks).context("making the guest")?;
+    check_with_tools(&disks, directory.path()).context("the standard tools")?;
+    check_with_auto(&disks).context("reading the guest")
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = guestfsd::run_if_daemon() {
+        return status;
+    }
+    let (status, said) = match run() {
+        Ok(()) => (ExitCode::SUCCESS, "layers: ok".to_owned()),
+        Err(e) => (ExitCode::FAILURE, format!("layers: {e:#}")),
+    };
+    let _ = writeln!(std::io::stderr(), "{said}");
+    status
+}
