@@ -218,7 +218,7 @@ fn an_archive_becomes_the_tree_that_it_was_made_of() {
         (Some("gzip"), "--gzip"),
         (Some("xz"), "--xz"),
         (Some("bzip2"), "--bzip2"),
-        (Some("lzma"), "--lzma"),
+        (Some("lzma"), "--use-compress-program=xz --format=lzma"),
         (Some("zstd"), "--zstd"),
     ] {
         let name = compress.unwrap_or("plain");
