@@ -246,11 +246,15 @@ impl<'a> Arguments<'a> {
         Ok(self.input.value()?)
     }
 
-    /// The next optional argument. A value whose bit is clear is read and ignored.
+    /// The next optional argument. A value whose bit is clear is read and ignored. A caller of an older version of the
+    /// protocol does not send those that came later.
     ///
     /// # Errors
     /// As [`value`](Self::value).
     pub fn optional<T: Decode<'a>>(&mut self, bit: u32) -> Result<Option<T>> {
+        if self.input.remaining() == 0 && self.given & (1 << bit) == 0 {
+            return Ok(None);
+        }
         let value = self.value()?;
         Ok(if self.given & (1 << bit) != 0 { Some(value) } else { None })
     }

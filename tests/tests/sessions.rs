@@ -7,15 +7,25 @@
 //! RECORD_GOLDENS=1 cargo test -p guestfs-tests --test sessions
 //! ```
 //!
+//! Two more ways to play them need Debian's programs, so they are played on request only: Debian's guestfish on our daemon (in
+//! our fixed appliance), and our handle on Debian's daemon (in a fixed appliance that Debian's libguestfs-make-fixed-appliance
+//! made).
+//!
+//! ```sh
+//! cargo test -p guestfs-tests --test sessions -- guestfish
+//! DEBIAN_APPLIANCE=DIR cargo test -p guestfs-tests --test sessions -- debian
+//! ```
+//!
 //! (Has a main function of its own, because the backends start the running program again.)
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail};
-use guestfs_tests::{data, must, session};
+use anyhow::{Context, Result, bail, ensure};
+use guestfs_tests::{data, ended, public_directory, run, session};
 use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 
 /// The sessions, by the names of their files.
@@ -70,6 +80,26 @@ impl Stage {
             .collect()
     }
 
+    /// What adds the disks, for guestfish.
+    fn arguments(&self) -> Vec<OsString> {
+        let disks = self.disks.iter().flat_map(|disk| ["-a".into(), disk.into()]);
+        ["--format=raw".into()].into_iter().chain(disks).collect()
+    }
+
+    /// Holds a transcript against the recorded one.
+    fn compare(&self, name: &str, played: &str, transcript: &str) -> Result<()> {
+        self.check_transfers()?;
+        let transcript = self.normalized(transcript);
+        if transcript == fs::read_to_string(file(name, "debian"))? {
+            return Ok(());
+        }
+        let kept = env::temp_dir().join(format!("session-{name}-{played}.txt"));
+        fs::write(&kept, &transcript)?;
+        let recorded = file(name, "debian");
+        let difference = ended(Command::new("diff").args([&recorded, &kept]))?.stdout;
+        bail!("it differs from Debian's:\n{}", String::from_utf8_lossy(&difference))
+    }
+
     /// What came back is what was sent.
     fn check_transfers(&self) -> Result<()> {
         let read = |name: &str| fs::read(self.path().join(name)).with_context(|| name.to_owned());
@@ -84,19 +114,34 @@ impl Stage {
 
 fn record(name: &str) -> Result<()> {
     let stage = Stage::new()?;
-    let disks = stage.disks.iter().flat_map(|disk| ["-a".as_ref(), disk.as_os_str()]);
-    let arguments = ["--format=raw".as_ref()].into_iter().chain(disks);
-    let backend: [(&str, &std::ffi::OsStr); 2] =
+    let arguments = stage.arguments();
+    let backend: [(&str, &OsStr); 2] =
         [("LIBGUESTFS_BACKEND", "direct".as_ref()), ("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg".as_ref())];
     let transcript = session::guestfish(arguments, &backend, &stage.commands(name)?)?;
     stage.check_transfers()?;
     Ok(fs::write(file(name, "debian"), stage.normalized(&transcript))?)
 }
 
-fn play(name: &str, backend: &str, settings: &[&str]) -> Result<()> {
+/// Debian's guestfish, our daemon.
+fn guestfish(name: &str) -> Result<()> {
+    let appliance = public_directory()?;
+    let made = run("libguestfs-make-fixed-appliance", [appliance.path()])?;
+    ensure!(made.status == Some(0), "making the appliance: {}", made.stderr);
+    let stage = Stage::new()?;
+    let backend: [(&str, &OsStr); 3] = [
+        ("LIBGUESTFS_BACKEND", "direct".as_ref()),
+        ("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg".as_ref()),
+        ("LIBGUESTFS_PATH", appliance.path().as_os_str()),
+    ];
+    let transcript = session::guestfish(stage.arguments(), &backend, &stage.commands(name)?)?;
+    stage.compare(name, "guestfish", &transcript)
+}
+
+fn play(name: &str, backend: &str, settings: &[&str], appliance: Option<OsString>) -> Result<()> {
     let stage = Stage::new()?;
     let handle = Guestfs::with_settings(Settings {
         backend: backend.into(),
+        path: appliance,
         backend_settings: settings.iter().map(ToString::to_string).collect(),
         verbose: env::var_os("LIBGUESTFS_DEBUG").is_some(),
         trace: env::var_os("LIBGUESTFS_TRACE").is_some(),
@@ -108,16 +153,7 @@ fn play(name: &str, backend: &str, settings: &[&str]) -> Result<()> {
     handle.launch()?;
     let transcript = session::play(&handle, &stage.commands(name)?)?;
     handle.shutdown()?;
-    stage.check_transfers()?;
-    let ours = stage.normalized(&transcript);
-    let debians = fs::read_to_string(file(name, "debian"))?;
-    if ours == debians {
-        return Ok(());
-    }
-    let kept = env::temp_dir().join(format!("session-{name}-{backend}.txt"));
-    fs::write(&kept, &ours)?;
-    let difference = must("diff", [file(name, "debian"), kept].iter()).err();
-    bail!("the transcript differs from Debian's: {}", difference.map(|e| e.to_string()).unwrap_or_default())
+    stage.compare(name, backend, &transcript)
 }
 
 fn main() -> ExitCode {
@@ -148,9 +184,16 @@ fn main() -> ExitCode {
         for (backend, settings) in BACKENDS {
             let what = format!("{name} on {backend}");
             if is_wanted(&what) {
-                let result = play(name, backend, settings);
+                let result = play(name, backend, settings, None);
                 told(what, result);
             }
+        }
+        if words.iter().any(|word| word == "guestfish") {
+            told(format!("{name} by guestfish"), guestfish(name));
+        }
+        if words.iter().any(|word| word == "debian") {
+            let appliance = env::var_os("DEBIAN_APPLIANCE");
+            told(format!("{name} on Debian's daemon"), play(name, "direct", &["force_tcg"], appliance));
         }
     }
     status

@@ -19,16 +19,16 @@ impl Drop for Running {
 }
 
 /// Starts the daemon over a tree, and waits for its socket.
-fn start(socket: &Path, root: &Path) -> Running {
+fn start(socket: &Path, root: &Path) -> std::io::Result<Running> {
     let program = env!("CARGO_BIN_EXE_guestfsd");
     let arguments = ["--listen".as_ref(), socket.as_os_str(), "--sysroot".as_ref(), root.as_os_str()];
-    let running = Running(Command::new(program).args(arguments).spawn().unwrap());
+    let running = Running(Command::new(program).args(arguments).spawn()?);
     let start = Instant::now();
     while !socket.exists() {
         assert!(start.elapsed() < Duration::from_secs(30), "no socket");
         std::thread::sleep(Duration::from_millis(5));
     }
-    running
+    Ok(running)
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_directory_is_served_to_one_handle_after_another() {
     std::fs::create_dir(&root).unwrap();
     std::fs::write(root.join("file"), "content").unwrap();
     std::os::unix::fs::symlink("/../socket", root.join("out")).unwrap();
-    let _running = start(&socket, &root);
+    let _running = start(&socket, &root).unwrap();
     for _ in 0..2 {
         let settings = Settings { backend: format!("unix:{}", socket.display()), ..Settings::default() };
         let g = Guestfs::with_settings(settings);

@@ -24,9 +24,9 @@ impl Receive for Told {
 
     fn data(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let end = offset.checked_add(length).expect("data lies within a file");
-        let entry = self.entries.last().expect("data is of an entry");
-        assert!(end <= entry.size, "data lies past the end of its file");
+        let end = offset.saturating_add(length);
+        let size = self.entries.last().map(|entry| entry.size);
+        assert!(size.is_some_and(|size| end <= size), "data lies past the end of its file, or is of none");
         self.bytes += bytes.len();
         let number = self.entries.len();
         match self.data.last_mut() {
