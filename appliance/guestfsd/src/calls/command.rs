@@ -1,4 +1,4 @@
-//! Programs of the guest, run in the guest's tree: see [`guest_program`](crate::guest_program).
+//! Programs of the guest, run in the guest's tree: see [`guest_program`].
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Result;
