@@ -67,6 +67,10 @@ pub(crate) enum Seen {
     File(Stamp),
 }
 
+/// Errors that mean that there is nothing at a path.
+const NOT_THERE: [io::ErrorKind; 3] =
+    [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::PermissionDenied];
+
 /// What was looked at, by path (of the host, without `root`).
 pub(crate) type Record = BTreeMap<PathBuf, Seen>;
 
@@ -104,7 +108,8 @@ impl Host {
         let place = self.place(path);
         match fs::symlink_metadata(&place) {
             Ok(metadata) => Ok(Some(metadata)),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            // A directory that this user may not search (of another user's PATH, say) holds nothing for it.
+            Err(e) if NOT_THERE.contains(&e.kind()) => Ok(None),
             Err(e) => Err(Error::io(&place, e)),
         }
     }

@@ -304,6 +304,9 @@ impl<R: Receive> Parser<R> {
 
     /// Tells of an entry, and waits for its content.
     fn begin(&mut self, entry: Entry) -> io::Result<()> {
+        if entry.path.contains(&0) || entry.link.contains(&0) {
+            return Err(wrong("a name with a NUL byte"));
+        }
         let length = entry.data_len();
         let padding = padding(length);
         let mut further = match &entry.pieces {

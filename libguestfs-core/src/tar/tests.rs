@@ -239,6 +239,11 @@ fn what_makes_no_sense_is_refused() {
     ] {
         assert!(whole(with_header(change)).is_err());
     }
+    // A name that the calls for files would end early.
+    for name in ["a\0b".repeat(50), "\0".repeat(150)] {
+        let link = Entry { link: name.into(), ..Entry::new("a", Kind::Symlink) };
+        assert!(whole(archive(&[(link, Vec::new())])).is_err());
+    }
     let sparse = |size: u64, pieces: &[(u64, u64)], data: &[u8], extra: &str| {
         let mut bytes = Vec::new();
         let pieces = pieces.iter().map(|(start, end)| *start..*end).collect();

@@ -38,7 +38,7 @@ mod sysroot;
 mod tree;
 
 pub use devices::Disk;
-pub use sysroot::{HERE, Sysroot, descriptor_path};
+pub use sysroot::{Sysroot, descriptor_path};
 
 /// The number of the disk that is called `sdb`, from 0; `None` for partitions and all else.
 pub(crate) fn disk_number(name: &[u8]) -> Option<usize> {

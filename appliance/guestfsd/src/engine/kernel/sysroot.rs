@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, ByteSlice};
 use nix::errno::Errno;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
 use crate::engine::Result;
 use crate::error::Failure;
@@ -66,16 +66,20 @@ impl Sysroot {
     }
 }
 
+/// How often a path is resolved anew before its resolution fails.
+const TRIES_MAX: u32 = 1000;
+
 /// Opens a guest path within an open root.
 fn open_in(root: &OwnedFd, path: &BStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    loop {
+    for _ in 0..TRIES_MAX {
         match openat2(root, OsStr::from_bytes(path), flags | OFlags::CLOEXEC, mode, resolve) {
-            // A rename raced with the resolution of `..`; only then the kernel gives up.
+            // A rename raced with the resolution of `..`.
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
             other => return Ok(other?),
         }
     }
+    Err(Failure::Os(Errno::EAGAIN))
 }
 
 /// The path by which a call without an `*at` form reaches an open file: `/proc/self/fd/N`.
@@ -83,9 +87,6 @@ pub fn descriptor_path(fd: &OwnedFd) -> PathBuf {
     use std::os::fd::AsRawFd;
     Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string())
 }
-
-/// The descriptor that stands for the current directory; for calls that are given absolute paths of the appliance.
-pub const HERE: rustix::fd::BorrowedFd<'static> = CWD;
 
 #[cfg(test)]
 mod tests {
