@@ -104,6 +104,7 @@ macro_rules! answer {
 }
 
 mod machine;
+mod own;
 mod searching;
 mod transfer;
 mod volumes;

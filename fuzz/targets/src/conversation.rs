@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    CallInfo, Host, Machine, Partitioning, Reading, Searching, Storage, Transfer, Volumes, Writing,
+    CallInfo, Host, Machine, Own, Partitioning, Reading, Searching, Storage, Transfer, Volumes, Writing,
     call_named,
 };
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
@@ -145,6 +145,7 @@ impl Partitioning for Small {}
 impl Storage for Small {}
 impl Volumes for Small {}
 impl Machine for Small {}
+impl Own for Small {}
 impl Searching for Small {}
 
 impl Transfer for Small {

@@ -7,6 +7,7 @@
 //! layouts are libguestfs's own; a test holds them against its list.
 
 mod machine;
+mod own;
 mod partitioning;
 mod reading;
 mod searching;
@@ -25,6 +26,7 @@ use crate::{Error, Result};
 
 pub use crate::wire::xdr::{Char, Hashtable, Uuid};
 pub use machine::*;
+pub use own::*;
 pub use partitioning::*;
 pub use reading::*;
 pub use searching::*;
@@ -158,12 +160,12 @@ pub const HIGHEST_PROCEDURE: u32 = 522;
 
 /// All calls that a daemon answers. One that a daemon does not implement is answered with "needs an appliance".
 pub trait Daemon:
-    Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine
+    Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + Own
 {
 }
 
 impl<D> Daemon for D where
-    D: Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + ?Sized
+    D: Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + Own + ?Sized
 {
 }
 
@@ -178,6 +180,7 @@ pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
         .chain(&storage::CALLS)
         .chain(&volumes::CALLS)
         .chain(&machine::CALLS)
+        .chain(&own::CALLS)
 }
 
 /// Decodes the call that `call` holds, checks its arguments, has `daemon` make it and sends the reply.
@@ -193,6 +196,7 @@ pub fn dispatch<D: Daemon + ?Sized>(daemon: &mut D, call: &mut Call<'_>) -> Resu
         .or_else(|| storage::dispatch(daemon, call))
         .or_else(|| volumes::dispatch(daemon, call))
         .or_else(|| machine::dispatch(daemon, call))
+        .or_else(|| own::dispatch(daemon, call))
         .unwrap_or_else(|| Err(server::unknown_procedure(call.procedure())))
 }
 

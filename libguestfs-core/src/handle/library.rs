@@ -5,7 +5,7 @@ use bstr::{BString, ByteSlice};
 
 use crate::api::{Dirent, MOUNTABLE_BTRFSVOL, Stat, Statns, Xattr};
 use crate::wire::xdr::Reader;
-use crate::{Error, Guestfs, Result, inspect};
+use crate::{Error, ErrorKind, Guestfs, Result, inspect};
 
 /// Most names that one call carries (lib/file.c).
 const NAMES_PER_CALL: usize = 1000;
@@ -148,6 +148,30 @@ impl Guestfs {
         Ok(inspect::osinfo(os_type.as_bstr(), distro.as_bstr(), major, minor))
     }
 
+    /// What inspection passed over or doubts, and why; nothing if the daemon is one of libguestfs, which does not say.
+    ///
+    /// # Errors
+    /// If inspection was not made, or the daemon fails.
+    pub fn inspect_notes(&self) -> Result<Vec<BString>> {
+        own(self.internal_inspect_notes(), Vec::new)
+    }
+
+    /// Mountables of the snapshots of `root`; none if the daemon is one of libguestfs, which has them among the roots.
+    ///
+    /// # Errors
+    /// As [`inspect_get_type`](Guestfs::inspect_get_type).
+    pub fn inspect_snapshots(&self, root: impl AsRef<[u8]>) -> Result<Vec<BString>> {
+        own(self.internal_inspect_snapshots(root), Vec::new)
+    }
+
+    /// The directory of its filesystem that the system on `root` runs as its `/`: `/` itself, but for ostree.
+    ///
+    /// # Errors
+    /// As [`inspect_get_type`](Guestfs::inspect_get_type).
+    pub fn inspect_deployment(&self, root: impl AsRef<[u8]>) -> Result<BString> {
+        own(self.internal_inspect_deployment(root), || "/".into())
+    }
+
     /// The device of a mountable.
     ///
     /// # Errors
@@ -214,6 +238,16 @@ fn seconds_only(s: Statns) -> Stat {
         atime: s.st_atime_sec,
         mtime: s.st_mtime_sec,
         ctime: s.st_ctime_sec,
+    }
+}
+
+/// The answer to a call of our own, or `without` where a daemon of libguestfs does not know it.
+fn own<T>(answer: Result<T>, without: impl FnOnce() -> T) -> Result<T> {
+    match answer {
+        Err(e) if e.kind() == ErrorKind::Daemon && e.message().contains("unknown procedure number") => {
+            Ok(without())
+        }
+        answer => answer,
     }
 }
 

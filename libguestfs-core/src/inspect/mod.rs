@@ -46,7 +46,7 @@ pub use elf::arch as elf_architecture;
 use guest::Files;
 pub use guest::{Disks, Entry, Filesystem, Guest, Identified, LogicalVolume, Opened, Tag, Tree};
 pub use osinfo::osinfo;
-pub use root::{Inspection, Mount, OsType, Root};
+pub use root::{Inspection, Mount, OsType, Root, Snapshot};
 
 /// Why an inspection ended without a result.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Er
         }
         notes.push(note);
     }
-    Ok(Inspection { roots, notes })
+    Ok(Inspection { roots, snapshots: Vec::new(), notes })
 }
 
 /// Does this filesystem belong to `root`, without having a say in what that is?

@@ -13,14 +13,30 @@ const UNKNOWN: &str = "unknown";
 pub struct Inspection {
     /// The roots in the order of `list_filesystems`.
     pub roots: Vec<Root>,
+    /// Snapshots of the roots: systems that would run if they were rolled back to.
+    pub snapshots: Vec<Snapshot>,
     /// What was passed over and why, for whoever wonders about the result.
     pub notes: Vec<String>,
+}
+
+/// A snapshot of a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The snapshot.
+    pub mountable: BString,
+    /// The root that it is one of.
+    pub of: BString,
 }
 
 impl Inspection {
     /// The root on this mountable.
     pub fn root(&self, mountable: &BStr) -> Option<&Root> {
         self.roots.iter().find(|root| root.mountable == mountable)
+    }
+
+    /// The snapshots of a root.
+    pub fn snapshots_of(&self, root: &Root) -> impl Iterator<Item = &Snapshot> {
+        self.snapshots.iter().filter(|snapshot| snapshot.of == root.mountable)
     }
 }
 
@@ -82,6 +98,8 @@ pub struct Root {
     pub(super) has_dnf: bool,
     /// In the order of the file.
     pub(super) fstab: Vec<Mount>,
+    /// Directory of the filesystem that the system runs as its `/`, where that is not the top.
+    pub(super) deployment: Option<BString>,
 }
 
 impl Root {
@@ -96,6 +114,7 @@ impl Root {
             package_management: None,
             has_dnf: false,
             fstab: Vec::new(),
+            deployment: None,
         }
     }
 
@@ -156,6 +175,11 @@ impl Root {
     /// Program that installs packages (`inspect_get_package_management`).
     pub fn package_management(&self) -> &'static str {
         self.package_management.unwrap_or(UNKNOWN)
+    }
+
+    /// The directory of the filesystem that the system runs as its `/`: another one than `/` for an ostree deployment.
+    pub fn deployment(&self) -> BString {
+        self.deployment.clone().unwrap_or_else(|| "/".into())
     }
 
     /// What the guest mounts where (`inspect_get_mountpoints`): the last line of fstab first, as the original returns

@@ -161,6 +161,19 @@ impl Guestfsd {
         Ok(self.root(root)?.filesystems())
     }
 
+    pub(crate) fn internal_inspect_notes(&mut self) -> Result<Vec<BString>> {
+        Ok(self.inspected()?.notes.iter().map(|note| note.as_str().into()).collect())
+    }
+
+    pub(crate) fn internal_inspect_snapshots(&mut self, root: &BStr) -> Result<Vec<BString>> {
+        let root = self.root(root)?;
+        Ok(self.inspected()?.snapshots_of(root).map(|snapshot| snapshot.mountable.clone()).collect())
+    }
+
+    pub(crate) fn internal_inspect_deployment(&mut self, root: &BStr) -> Result<BString> {
+        Ok(self.root(root)?.deployment())
+    }
+
     pub(crate) fn inspect_get_drive_mappings(&mut self, root: &BStr) -> Result<Hashtable> {
         Ok(Hashtable(self.root(root)?.drive_mappings()))
     }

@@ -104,3 +104,15 @@ fn a_disk_without_a_system_has_no_roots() {
     let guest = workshop.guest();
     assert!(daemon(&[&guest]).inspect_os().unwrap().is_empty());
 }
+
+#[test]
+fn what_was_passed_over_is_said() {
+    let workshop = Workshop::new();
+    let mut daemon = daemon(&[&linux(&workshop, "")]);
+    assert_eq!(refusal(daemon.internal_inspect_notes()), "no inspection data: call guestfs_inspect_os first");
+    daemon.inspect_os().unwrap();
+    assert_eq!(daemon.internal_inspect_notes().unwrap(), ["/dev/sda3: unknown: cannot be mounted"]);
+    let root = b("/dev/sda1");
+    assert!(daemon.internal_inspect_snapshots(root).unwrap().is_empty());
+    assert_eq!(daemon.internal_inspect_deployment(root).unwrap(), "/");
+}
