@@ -8,15 +8,18 @@
 //!   options      option groups, defined once; what order matters in -a, --format, --blocksize
 //!   operands     the old way to name disks, without -a and -d
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
+//!   fleet        a guest among others, where a tool examines many
 //!   output       standard output, in large pieces; a reader that goes away is no error
 //!   json         names that may not be UTF-8, in JSON
 //!   csv, human   fields of a table; sizes for people
+//!   parallel     many guests by several threads, results in order
 //!   manual       what manual pages say beside the options
 //!   error        one error with its causes, a hint, and the exit status it leads to
 //! ```
 
 pub mod csv;
 mod error;
+mod fleet;
 mod guest;
 pub mod human;
 pub mod json;
@@ -25,10 +28,12 @@ mod mount;
 pub mod operands;
 pub mod options;
 mod output;
+pub mod parallel;
 mod tool;
 mod uri;
 
 pub use error::{Error, Result};
+pub use fleet::Guest;
 
 pub use guest::{Opened, about_path, go_on_after, launch, needs_appliance, open, with_appliance_hint};
 pub use mount::Mount;

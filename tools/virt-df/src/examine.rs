@@ -4,9 +4,7 @@ use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Guestfs;
 use libguestfs_core::api::Statvfs;
 use virt_common::options::CommonOptions;
-use virt_common::{Error, Result, launch, needs_appliance, with_appliance_hint};
-
-use crate::options::Guest;
+use virt_common::{Error, Guest, Result, launch, needs_appliance, with_appliance_hint};
 
 /// What the library calls a content that it can't name.
 const UNKNOWN: &str = "unknown";

@@ -15,14 +15,13 @@
 //! added without.
 
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 
 use libguestfs_core::api::Statvfs;
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use virt_common::Guest;
 use virt_common::json::text;
 
 use crate::examine::{Examined, Filesystem};
-use crate::options::Guest;
 
 /// Version of the document's form.
 const VERSION: u32 = 1;
@@ -63,39 +62,6 @@ impl Document {
 
     pub(crate) fn end(self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(b"\n]}\n")
-    }
-}
-
-impl Serialize for Guest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        text(&mut map, "guest", &self.name)?;
-        map.serialize_entry("disks", &Paths(self))?;
-        map.end()
-    }
-}
-
-/// The paths of a guest's disks.
-struct Paths<'a>(&'a Guest);
-
-impl Serialize for Paths<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.disks.len()))?;
-        for disk in &self.0.disks {
-            list.serialize_element(&Path(disk.path.as_os_str().as_bytes()))?;
-        }
-        list.end()
-    }
-}
-
-/// An object, so that a path that is not UTF-8 has a place for its exact bytes.
-struct Path<'a>(&'a [u8]);
-
-impl Serialize for Path<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        text(&mut map, "path", self.0)?;
-        map.end()
     }
 }
 

@@ -1,14 +1,11 @@
 //! The command line of virt-df, and which guests it names.
 
-use std::ffi::{OsStr, OsString};
-use std::num::NonZero;
+use std::ffi::OsString;
 
-use bstr::BString;
 use clap::{ArgMatches, Command, CommandFactory, Parser};
-use std::os::unix::ffi::OsStrExt;
 use virt_common::operands;
 use virt_common::options::{CommonOptions, Disk, finish};
-use virt_common::{DiskOptions, Error, Result};
+use virt_common::{DiskOptions, Error, Guest, Result};
 
 /// The command line of virt-df.
 #[derive(Debug, Parser)]
@@ -59,7 +56,7 @@ pub struct Options {
     /// 0, which is also the default, is the number of processors. With one guest, as without --separate, it has no
     /// effect.
     #[arg(short = 'P', value_name = "NR_THREADS", default_value_t = 0, hide_default_value = true)]
-    threads: u32,
+    pub(crate) threads: u32,
 
     /// Take each disk for a guest of its own
     ///
@@ -80,26 +77,6 @@ pub struct Options {
     operands: Vec<OsString>,
 }
 
-/// A guest to examine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Guest {
-    /// How it is shown.
-    pub(crate) name: BString,
-    /// What it has, in order.
-    pub(crate) disks: Vec<Disk>,
-}
-
-impl Guest {
-    /// The guest with these disks. It has the name of the first one's file, with a plus sign for each other.
-    fn new(disks: Vec<Disk>) -> Guest {
-        let first = disks.first().map(|disk| &disk.path);
-        let file = first.and_then(|path| path.file_name()).or(first.map(|path| path.as_os_str()));
-        let mut name = BString::from(file.unwrap_or(OsStr::new("")).as_bytes());
-        name.extend(disks.iter().skip(1).map(|_| b'+'));
-        Guest { name, disks }
-    }
-}
-
 impl Options {
     /// The guests that the command line names.
     ///
@@ -116,16 +93,6 @@ impl Options {
             vec![Guest::new(disks)]
         })
     }
-
-    /// How many of `guests` guests are examined at a time.
-    pub(crate) fn workers(&self, guests: usize) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
-        let wanted = match self.threads {
-            0 => processors(),
-            given => usize::try_from(given).unwrap_or(usize::MAX),
-        };
-        wanted.min(guests)
-    }
 }
 
 /// The command, with all that its manual and completions are made from.
@@ -136,6 +103,7 @@ pub fn command() -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bstr::BString;
     use clap::FromArgMatches;
     use virt_common::options::{long_options, short_options};
 
@@ -170,15 +138,5 @@ mod tests {
             assert_eq!(names, expected, "{arguments}");
         }
         assert_eq!(guests("virt-df -h --csv -a one.img").unwrap_err().status(), 2);
-    }
-
-    #[test]
-    fn there_are_no_more_workers_than_guests() {
-        let workers = |threads: &str, guests| {
-            let matches = command().try_get_matches_from(["virt-df", "-P", threads]).unwrap();
-            Options::from_arg_matches(&matches).unwrap().workers(guests)
-        };
-        assert_eq!((workers("3", 100), workers("3", 2), workers("0", 1)), (3, 2, 1));
-        assert!(workers("0", 1000) >= 1);
     }
 }
