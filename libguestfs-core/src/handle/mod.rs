@@ -12,6 +12,7 @@ mod drives;
 mod dynamic;
 mod events;
 mod fallback;
+mod icon;
 mod launch;
 mod library;
 mod request;
@@ -36,6 +37,7 @@ pub(crate) use drives::{DRIVES_MAX, open_image};
 pub use dynamic::Value;
 pub use events::{Event, EventHandle, EventSet};
 use fallback::{Fallback, Resumable};
+pub use icon::InspectGetIconOpts;
 pub(crate) use request::Request;
 pub use settings::Settings;
 

@@ -41,6 +41,13 @@ impl Error {
         self
     }
 
+    /// The same error under the name of what it is about, which comes first.
+    #[must_use]
+    pub fn about(mut self, what: impl fmt::Display) -> Self {
+        self.what = format!("{what}: {}", self.what);
+        self
+    }
+
     /// The exit status that this error leads to.
     pub fn status(&self) -> u8 {
         if self.bad_options { Self::BAD_OPTIONS } else { Self::FAILURE }

@@ -27,14 +27,22 @@ impl Guest {
         name.extend(disks.iter().skip(1).map(|_| b'+'));
         Guest { name, disks }
     }
+
+    /// Puts name and disks into a larger object.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        text(map, "guest", &self.name)?;
+        map.serialize_entry("disks", &Paths(self))
+    }
 }
 
 /// `{"guest":"a.qcow2","disks":[{"path":"/images/a.qcow2"}]}`
 impl Serialize for Guest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        text(&mut map, "guest", &self.name)?;
-        map.serialize_entry("disks", &Paths(self))?;
+        self.entries(&mut map)?;
         map.end()
     }
 }
