@@ -7,6 +7,7 @@
 //! * [`handle`]: drives, settings, events, launch, calls.
 //! * [`backend`]: ways to start a daemon.
 //! * [`inspect`]: which operating systems are on the disks.
+//! * [`packages`]: what is installed there, and how a daemon says it.
 //! * [`copy`]: copies out of a guest into a local directory.
 //! * [`tar`]: archives, as `tar_out` sends them.
 //! * [`wire`]: XDR, frames and the channel that carries them.
@@ -21,6 +22,7 @@ pub mod errno;
 mod error;
 pub mod handle;
 pub mod inspect;
+pub mod packages;
 pub mod server;
 mod sys;
 pub mod tar;

@@ -270,5 +270,6 @@ impl Reading for Guestfsd {
         inspect_get_mountpoints(root: &Mountable) -> Hashtable;
         inspect_get_filesystems(root: &Mountable) -> Vec<BString>;
         inspect_get_drive_mappings(root: &Mountable) -> Hashtable;
+        internal_list_rpm_applications() -> Vec<Application2>;
     }
 }

@@ -13,6 +13,17 @@ pub const FIRST_OWN_PROCEDURE: u32 = 1_000_001;
 /// Calls that libguestfs does not have.
 #[guestfs_api]
 pub trait Own: Host {
+    /// The packages of what is mounted, with all that is known of them, for the operating system on `root`: those in
+    /// databases of one format (as `inspect_get_package_format` names it, or `pkg`, `snap`, `flatpak`), or of all if
+    /// `format` is empty. The file has the form that [`packages`](crate::packages) describes.
+    #[call(1_000_001)]
+    fn internal_list_packages(
+        &mut self,
+        root: &Mountable,
+        format: &PlainString,
+        packages: &mut FileOut<'_>,
+    ) -> Result<()>;
+
     /// What `inspect_os` passed over or doubts, and why: a sentence for people each.
     #[call(1_000_010)]
     fn internal_inspect_notes(&mut self) -> Result<Vec<BString>>;

@@ -4,8 +4,8 @@ use bstr::BString;
 use libguestfs_macros::guestfs_api;
 
 use super::{
-    BtrfsSubvolume, Hashtable, Host, InternalMountable, LvmLv, LvmPv, LvmVg, Partition, Statns, Statvfs,
-    Xattr, Xfsinfo,
+    Application2, BtrfsSubvolume, Hashtable, Host, InternalMountable, LvmLv, LvmPv, LvmVg, Partition, Statns,
+    Statvfs, Xattr, Xfsinfo,
 };
 use crate::Result;
 
@@ -647,4 +647,8 @@ pub trait Reading: Host {
     /// Drive letters of a Windows guest: letter, device.
     #[call(502)]
     fn inspect_get_drive_mappings(&mut self, root: &Mountable) -> Result<Hashtable>;
+
+    /// The packages in the rpm database of what is mounted.
+    #[call(510)]
+    fn internal_list_rpm_applications(&mut self) -> Result<Vec<Application2>>;
 }

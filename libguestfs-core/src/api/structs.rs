@@ -309,6 +309,41 @@ structures! {
         in_cookie: u32,
         in_name: BString,
     }
+    /// An installed application, as `inspect_list_applications` shows it.
+    struct Application = "application" {
+        app_name: BString,
+        app_display_name: BString,
+        app_epoch: i32,
+        app_version: BString,
+        app_release: BString,
+        app_install_path: BString,
+        app_trans_path: BString,
+        app_publisher: BString,
+        app_url: BString,
+        app_source_package: BString,
+        app_summary: BString,
+        app_description: BString,
+    }
+    /// An installed application, as `inspect_list_applications2` shows it.
+    struct Application2 = "application2" {
+        app2_name: BString,
+        app2_display_name: BString,
+        app2_epoch: i32,
+        app2_version: BString,
+        app2_release: BString,
+        app2_arch: BString,
+        app2_install_path: BString,
+        app2_trans_path: BString,
+        app2_publisher: BString,
+        app2_url: BString,
+        app2_source_package: BString,
+        app2_summary: BString,
+        app2_description: BString,
+        app2_class: BString,
+        app2_spare2: BString,
+        app2_spare3: BString,
+        app2_spare4: BString,
+    }
     /// Version of the library.
     struct Version = "version" {
         major: i64,

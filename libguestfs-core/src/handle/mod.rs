@@ -8,6 +8,7 @@
 //! All methods take `&self` and may be used from any thread; one call runs at a time. [`Guestfs::user_cancel`] does not
 //! wait for the running call. Closing, also by dropping, leaves no process, socket or file behind.
 
+mod applications;
 mod drives;
 mod dynamic;
 mod events;

@@ -42,6 +42,7 @@ mod machine;
 mod magic;
 mod md;
 mod mounts;
+mod packages;
 mod partitions;
 mod paths;
 mod rsync;

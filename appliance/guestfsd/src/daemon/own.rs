@@ -3,11 +3,13 @@
 use bstr::BString;
 use libguestfs_core::Result;
 use libguestfs_core::api::*;
+use libguestfs_core::server::FileOut;
 
 use crate::Guestfsd;
 
 impl Own for Guestfsd {
     answer! {
+        internal_list_packages(root: &Mountable, format: &PlainString, packages: &mut FileOut<'_>) -> ();
         internal_inspect_notes() -> Vec<BString>;
         internal_inspect_snapshots(root: &Mountable) -> Vec<BString>;
         internal_inspect_deployment(root: &Mountable) -> BString;

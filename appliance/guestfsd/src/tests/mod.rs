@@ -28,6 +28,7 @@ mod inspection;
 mod kernel;
 mod mounts;
 mod names;
+mod packages;
 mod searching;
 mod storage;
 mod tar;
