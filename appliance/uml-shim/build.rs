@@ -7,6 +7,7 @@ use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/shim.rs");
+    println!("cargo::rerun-if-changed=src/shim");
     let output = PathBuf::from(env::var_os("OUT_DIR").ok_or("no OUT_DIR")?).join("shim.so");
     // User-Mode Linux exists for x86 only.
     if env::var("CARGO_CFG_TARGET_ARCH")? != "x86_64" {

@@ -49,6 +49,19 @@ pub(crate) fn end_with_parent(command: &mut Command) {
     unsafe { command.pre_exec(ask) };
 }
 
+/// Has the heap of the program that `command` starts begin right after its data. Where that is forbidden (some containers), it
+/// begins where it would.
+pub(crate) fn fix_heap(command: &mut Command) {
+    let personality = libc::c_ulong::try_from(libc::ADDR_NO_RANDOMIZE).unwrap_or(0);
+    let ask = move || {
+        // SAFETY: a system call that takes a number.
+        let _ = unsafe { libc::personality(personality) };
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { command.pre_exec(ask) };
+}
+
 /// Limits the address space (bytes) and CPU time of the program that `command` starts, and ends it with this thread.
 pub(crate) fn limit(command: &mut Command, memory: u64, cpu_seconds: u64) {
     use nix::sys::resource::{Resource, setrlimit};

@@ -118,6 +118,13 @@ fn prepare() -> Result<()> {
     // Programs make locks there.
     std::fs::create_dir_all("/run/lock").map_err(|e| Error::io("/run/lock", e))?;
     console();
+    // There is no such program, and to find that out takes a kernel in user mode a process of its host for each device.
+    match std::fs::write("/proc/sys/kernel/hotplug", "\n") {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io("/proc/sys/kernel/hotplug", e));
+        }
+        _ => {}
+    }
     for (link, target) in [
         ("/dev/fd", "/proc/self/fd"),
         ("/dev/stdin", "/proc/self/fd/0"),

@@ -24,6 +24,8 @@ pub(super) enum ToSupervisor {
         path: BString,
         /// Does it write something out when it is asked to end (SIGTERM)? Otherwise it is killed at once.
         polite: bool,
+        /// Is its heap to be where it is without randomization, right after the program's data?
+        fixed_heap: bool,
     },
     /// An argument of the program.
     Argument(BString),
@@ -61,11 +63,12 @@ impl Packet for ToSupervisor {
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            ToSupervisor::Program { name, path, polite } => {
+            ToSupervisor::Program { name, path, polite, fixed_heap } => {
                 1u32.encode(&mut out);
                 name.encode(&mut out);
                 path.encode(&mut out);
                 polite.encode(&mut out);
+                fixed_heap.encode(&mut out);
             }
             ToSupervisor::Argument(text) => {
                 2u32.encode(&mut out);
@@ -89,6 +92,7 @@ impl Packet for ToSupervisor {
                     name: input.value()?,
                     path: input.value()?,
                     polite: input.value()?,
+                    fixed_heap: input.value()?,
                 },
                 2 => ToSupervisor::Argument(input.value()?),
                 3 => ToSupervisor::Variable { name: input.value()?, value: input.value()? },
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn packets_are_read_as_they_were_written() {
         for packet in [
-            ToSupervisor::Program { name: "qemu".into(), path: "/q".into(), polite: true },
+            ToSupervisor::Program { name: "qemu".into(), path: "/q".into(), polite: true, fixed_heap: false },
             ToSupervisor::Argument("-m".into()),
             ToSupervisor::Variable { name: "HOME".into(), value: "/".into() },
             ToSupervisor::Descriptor,

@@ -76,6 +76,7 @@ pub(super) struct Program {
     variables: Vec<(&'static str, OsString)>,
     descriptors: Vec<OwnedFd>,
     polite: bool,
+    fixed_heap: bool,
 }
 
 impl Program {
@@ -88,12 +89,18 @@ impl Program {
             variables: Vec::new(),
             descriptors: Vec::new(),
             polite: true,
+            fixed_heap: false,
         }
     }
 
     /// Nothing is lost when this program is killed.
     pub(super) fn expendable(&mut self) {
         self.polite = false;
+    }
+
+    /// Its heap begins right after its data, if the system lets that be chosen.
+    pub(super) fn fix_heap(&mut self) {
+        self.fixed_heap = true;
     }
 
     /// Adds an argument.
@@ -142,6 +149,7 @@ impl Program {
                 name: self.name.into(),
                 path: bytes(&self.path.clone().into_os_string()),
                 polite: self.polite,
+                fixed_heap: self.fixed_heap,
             },
             None,
         )];
