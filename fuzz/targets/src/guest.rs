@@ -100,6 +100,14 @@ impl Tree for &Files {
             found.eq_ignore_ascii_case(name).then(|| found.into())
         }))
     }
+
+    fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>, String> {
+        assert!(matches!(self.0.get(path), Some(Node::Directory)), "{path} is no directory");
+        let prefix = if path == "/" { BString::from("/") } else { BString::from(format!("{path}/")) };
+        let below = self.0.keys().filter_map(|key| key.strip_prefix(prefix.as_slice()));
+        let names = below.filter(|name| !name.is_empty() && !name.contains(&b'/'));
+        Ok(Some(names.map(BString::from).take(max).collect()))
+    }
 }
 
 /// Two disks of two partitions; the files are on the first one.
@@ -127,6 +135,10 @@ impl<'a> Guest for Disk<'a> {
 
     fn find(&mut self, tag: Tag, value: &BStr) -> Result<Option<BString>, String> {
         Ok((tag == Tag::Uuid && value == ROOT_UUID).then(|| ROOT.into()))
+    }
+
+    fn subvolume(&mut self, _: &BStr, id: u64) -> Result<Option<BString>, String> {
+        Ok((id == 256).then(|| "@".into()))
     }
 }
 

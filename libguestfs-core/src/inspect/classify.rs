@@ -16,6 +16,8 @@ pub(super) enum Role {
     CoreOsUsr,
     /// The root of a DOS, with the name of its distribution.
     Dos(&'static str),
+    /// A filesystem with deployments of ostree.
+    Ostree,
     /// Anything else.
     Other,
 }
@@ -50,7 +52,8 @@ const fn all(role: Role, all: &'static [Name]) -> Rule {
     Rule { role, all, any: &[], none: &[] }
 }
 
-/// The rules; the first that holds counts.
+/// The rules; the first that holds counts. Those of FreeBSD without its update program, DragonFly, ostree, containers,
+/// Flatcar and small images of /usr are additions: to the original such filesystems are `other`, or a Linux.
 ///
 /// Windows roots are not among them: to say anything about one takes its registry. They are told by
 /// `SYSTEMROOT/system32/config`, before the volumes with `System Volume Information`.
@@ -85,10 +88,27 @@ static RULES: &[Rule] = &[
             File("/etc/version"),
         ],
     ),
+    // Like FreeBSD, but with its packages in the base system, or without its update program.
+    all(
+        Role::Root(OsType::FreeBsd),
+        &[Directory("/etc"), Directory("/bin"), File("/bin/freebsd-version"), File("/etc/fstab")],
+    ),
+    all(
+        Role::Root(OsType::DragonFly),
+        &[Directory("/etc"), Directory("/bin"), File("/sbin/hammer2"), File("/etc/fstab")],
+    ),
+    all(Role::Ostree, &[Directory("/ostree/repo"), Directory("/ostree/deploy")]),
     Rule {
         role: Role::Root(OsType::Linux),
         all: &[Directory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
         any: &[LeadsToFile("/etc/fstab"), LeadsToFile("/etc/hosts")],
+        none: &[],
+    },
+    // A container's root has neither, nor has what boots with an image of /usr; each says what it is.
+    Rule {
+        role: Role::Root(OsType::Linux),
+        all: &[Directory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
+        any: &[LeadsToFile("/etc/os-release"), LeadsToFile("/usr/lib/os-release")],
         none: &[],
     },
     all(
@@ -99,6 +119,16 @@ static RULES: &[Rule] = &[
             Directory("/home"),
             Directory("/usr"),
             File("/etc/coreos/update.conf"),
+        ],
+    ),
+    all(
+        Role::CoreOsRoot,
+        &[
+            Directory("/etc"),
+            Directory("/root"),
+            Directory("/home"),
+            Directory("/usr"),
+            File("/etc/flatcar/update.conf"),
         ],
     ),
     // /usr/local.
@@ -118,6 +148,14 @@ static RULES: &[Rule] = &[
         Role::CoreOsUsr,
         &[Directory("/bin"), Directory("/share"), Directory("/local"), Directory("/share/coreos")],
     ),
+    all(Role::CoreOsUsr, &[Directory("/bin"), Directory("/share"), Directory("/share/flatcar")]),
+    // An image of /usr without the sources and local programs that the rule above wants.
+    Rule {
+        role: Role::Usr,
+        all: &[Directory("/bin"), Directory("/lib"), Directory("/share"), LeadsToFile("/lib/os-release")],
+        any: &[],
+        none: &[Directory("/etc"), File("/etc/fstab")],
+    },
     // /var.
     all(Role::Other, &[Directory("/log"), Directory("/run"), Directory("/spool")]),
     // A Windows volume.

@@ -5,8 +5,9 @@
 use bstr::{BStr, BString, ByteSlice};
 
 use super::fstab::{Entry, crypttab, fstab, mdadm};
-use super::guest::{Disks, Files, Guest, Identified, Tag};
+use super::guest::{Disks, Files, Guest, Tag};
 use super::root::{Mount, OsType};
+use super::{discover, units};
 
 /// Longest configuration file in bytes that is parsed (the original's limit).
 const CONFIG_MAX: usize = 100_000;
@@ -32,7 +33,8 @@ struct Names<'a, G> {
     mdadm: Vec<u8>,
 }
 
-/// The mounts of `/etc/fstab` in its order, with the devices as they are called here.
+/// The mounts of `/etc/fstab` in its order, then those of systemd's units, with the devices as they are called here.
+/// If neither names any, those that systemd finds by the types of partitions.
 ///
 /// Entries whose device is nothing on these disks (network, memory, a UUID that nothing bears) are left out.
 pub(super) fn mounts<G: Guest>(
@@ -42,7 +44,9 @@ pub(super) fn mounts<G: Guest>(
     root: &BStr,
     os: OsType,
 ) -> Result<Vec<Mount>, G::Error> {
-    let Some(text) = files.read("/etc/fstab", CONFIG_MAX)? else { return Ok(Vec::new()) };
+    let text = files.read("/etc/fstab", CONFIG_MAX)?.unwrap_or_default();
+    let units = if os == OsType::Linux { units::mounts(files)? } else { Vec::new() };
+    let discovered = if os == OsType::Linux { discover::mounts(disks, files, root)? } else { Vec::new() };
     let mut config = |paths: &[&str]| -> Result<Vec<u8>, G::Error> {
         for path in paths {
             if let Some(text) = files.read(path, CONFIG_MAX)? {
@@ -55,28 +59,21 @@ pub(super) fn mounts<G: Guest>(
     let mdadm = config(&["/etc/mdadm.conf", "/etc/mdadm/mdadm.conf"])?;
     let mut names = Names { guest, disks, root, os, crypttab, mdadm };
     let mut mounts: Vec<Mount> = Vec::new();
-    for entry in fstab(&text) {
+    let in_fstab = fstab(&text).map(|entry| (entry, false));
+    for (entry, is_unit) in in_fstab.chain(units.into_iter().map(|entry| (entry, true))) {
         let mountpoint = without_final_slashes(entry.file.as_bstr());
-        let second_root = mountpoint == "/" && mounts.iter().any(|mount| mount.mountpoint == "/");
-        if second_root || is_ignored(entry.spec.as_bstr(), mountpoint) {
+        // The first root counts, and fstab counts more than a unit.
+        let only_once = is_unit || mountpoint == "/";
+        let is_second = only_once && mounts.iter().any(|mount| mount.mountpoint == mountpoint);
+        if is_second || is_ignored(entry.spec.as_bstr(), mountpoint) {
             continue;
         }
         if let Some(device) = names.spec(entry.spec.as_bstr())? {
-            mounts.push(Mount { mountable: mountable(device, &entry), mountpoint: mountpoint.into() });
+            let mountable = names.mountable(device, &entry)?;
+            mounts.push(Mount { mountable, mountpoint: mountpoint.into() });
         }
     }
-    Ok(mounts)
-}
-
-/// The device itself, or the subvolume of it that the options name.
-fn mountable(device: BString, entry: &Entry) -> BString {
-    match entry.option("subvol") {
-        Some(subvolume) if entry.kind == "btrfs" && !device.starts_with(b"btrfsvol:") => {
-            let subvolume = subvolume.trim_start_with(|c| c == '/');
-            BString::from([b"btrfsvol:", device.as_slice(), b"/", subvolume].concat())
-        }
-        _ => device,
-    }
+    Ok(if mounts.is_empty() { discovered } else { mounts })
 }
 
 fn without_final_slashes(path: &BStr) -> &BStr {
@@ -98,6 +95,23 @@ fn is_ignored(spec: &BStr, mountpoint: &BStr) -> bool {
 }
 
 impl<G: Guest> Names<'_, G> {
+    /// The device itself, or the subvolume of it that the options name.
+    fn mountable(&mut self, device: BString, entry: &Entry) -> Result<BString, G::Error> {
+        if entry.kind != "btrfs" || device.starts_with(b"btrfsvol:") {
+            return Ok(device);
+        }
+        let id = || decimal(entry.option("subvolid")?).map(u64::from);
+        let path = match (entry.option("subvol"), id()) {
+            (Some(subvolume), _) => Some(BString::from(subvolume.trim_start_with(|c| c == '/'))),
+            (None, Some(id)) => self.guest.subvolume(device.as_bstr(), id)?.filter(|path| !path.is_empty()),
+            (None, None) => None,
+        };
+        Ok(match path {
+            Some(path) => BString::from([b"btrfsvol:", device.as_slice(), b"/", &path].concat()),
+            None => device,
+        })
+    }
+
     /// The device that a first field of fstab names, or `None` if that is nothing on these disks.
     fn spec(&mut self, spec: &BStr) -> Result<Option<BString>, G::Error> {
         for (start, tag) in [
@@ -127,7 +141,7 @@ impl<G: Guest> Names<'_, G> {
     /// The device here that the guest calls `name`, if that can be found out.
     fn device(&mut self, name: &BStr) -> Result<Option<BString>, G::Error> {
         if let Some(mapped) = name.strip_prefix(b"/dev/mapper/") {
-            return Ok(self.mapped(mapped));
+            return self.mapped(name, mapped);
         }
         for (start, tag) in [
             ("/dev/disk/by-uuid/", Tag::Uuid),
@@ -139,13 +153,11 @@ impl<G: Guest> Names<'_, G> {
                 return self.guest.find(tag, udev_unescape(value).as_bstr());
             }
         }
-        if let Some(uuids) = name.strip_prefix(b"/dev/disk/by-id/dm-uuid-LVM-") {
-            return Ok(self.volume_by_uuids(uuids));
+        if let Some(id) = name.strip_prefix(b"/dev/disk/by-id/") {
+            return self.by_id(id);
         }
-        if let Some(id) =
-            name.strip_prefix(b"/dev/disk/by-id/").or_else(|| name.strip_prefix(b"/dev/disk/by-path/"))
-        {
-            return Ok(self.partition_of_only_disk(after_last(id, b"-part")));
+        if let Some(path) = name.strip_prefix(b"/dev/disk/by-path/") {
+            return Ok(self.partition_of_only_disk(after_last(path, b"-part")));
         }
         if let Some(array) = self.array(name) {
             return Ok(Some(array));
@@ -160,16 +172,75 @@ impl<G: Guest> Names<'_, G> {
         .or_else(|| self.linux(name)))
     }
 
-    /// `/dev/mapper/NAME`: an opened LUKS container, else a logical volume.
-    fn mapped(&self, name: &[u8]) -> Option<BString> {
-        if let Some((_, device)) = crypttab(&self.crypttab).find(|&(mapped, _)| mapped == name) {
-            return identified(&self.disks.unlocked, unquoted(device.strip_prefix(b"UUID=")?));
+    /// `/dev/mapper/NAME`: an encrypted device that is open, under the name that crypttab gives it or its own, else a
+    /// logical volume.
+    fn mapped(&mut self, path: &BStr, name: &[u8]) -> Result<Option<BString>, G::Error> {
+        let source =
+            crypttab(&self.crypttab).find(|&(mapped, _)| mapped == name).map(|(_, source)| source.to_vec());
+        if let Some(source) = source {
+            return self.opened_from(&source);
+        }
+        if self.disks.unlocked.iter().any(|unlocked| unlocked.device == path) {
+            return Ok(Some(path.into()));
+        }
+        // What crypttab does not name may be named after its UUID, as systemd and dracut do.
+        if let Some(unlocked) = name.strip_prefix(b"luks-").and_then(|uuid| self.unlocked(uuid)) {
+            return Ok(Some(unlocked));
         }
         let volumes = &self.disks.logical_volumes;
-        volumes
-            .iter()
-            .find(|volume| dm_name(&volume.group, &volume.name) == name)
-            .map(|volume| volume.device.clone())
+        let volume = volumes.iter().find(|volume| dm_name(&volume.group, &volume.name) == name);
+        Ok(volume.map(|volume| volume.device.clone()))
+    }
+
+    /// What is open of the encrypted device that crypttab calls `source`: by its UUID, or by any name that a filesystem
+    /// could have in fstab.
+    fn opened_from(&mut self, source: &[u8]) -> Result<Option<BString>, G::Error> {
+        if let Some(uuid) = source.strip_prefix(b"UUID=") {
+            return Ok(self.unlocked(unquoted(uuid)));
+        }
+        // A name in /dev/mapper is that of a logical volume: crypttab's own lines must not lead in a circle.
+        let encrypted = match source.strip_prefix(b"/dev/mapper/") {
+            Some(name) => {
+                let volumes = &self.disks.logical_volumes;
+                volumes.iter().find(|lv| dm_name(&lv.group, &lv.name) == name).map(|lv| lv.device.clone())
+            }
+            None if source.starts_with(b"/dev/disk/by-id/dm-name-") => None,
+            None => self.spec(source.as_bstr())?,
+        };
+        let opened = self.disks.unlocked.iter().find(|open| Some(&open.encrypted) == encrypted.as_ref());
+        Ok(opened.map(|open| open.device.clone()))
+    }
+
+    /// The open device whose encrypted one has this UUID.
+    fn unlocked(&self, uuid: &[u8]) -> Option<BString> {
+        let mut open = self.disks.unlocked.iter();
+        open.find(|open| same_uuid(&open.uuid, uuid)).map(|open| open.device.clone())
+    }
+
+    /// `/dev/disk/by-id/ID`: by what udev makes such names of.
+    fn by_id(&mut self, id: &[u8]) -> Result<Option<BString>, G::Error> {
+        if let Some(uuids) = id.strip_prefix(b"dm-uuid-LVM-") {
+            return Ok(self.volume_by_uuids(uuids));
+        }
+        if let Some(mapped) = id.strip_prefix(b"dm-name-") {
+            let name = udev_unescape(mapped);
+            let path = BString::from([b"/dev/mapper/", name.as_slice()].concat());
+            return self.mapped(path.as_bstr(), &name);
+        }
+        if let Some(container) = id.strip_prefix(b"dm-uuid-CRYPT-") {
+            // LUKS1-UUID-NAME, the UUID without dashes.
+            let uuid = container.split(|&byte| byte == b'-').nth(1);
+            return Ok(uuid.and_then(|uuid| self.unlocked(uuid)));
+        }
+        if let Some(uuid) = id.strip_prefix(b"md-uuid-") {
+            return Ok(self.array_by_uuid(uuid));
+        }
+        if let Some(name) = id.strip_prefix(b"md-name-") {
+            let name = udev_unescape(name);
+            let mut arrays = self.disks.arrays.iter();
+            return Ok(arrays.find(|array| array.name == name).map(|array| array.device.clone()));
+        }
+        Ok(self.partition_of_only_disk(after_last(id, b"-part")))
     }
 
     /// Two UUIDs of 32 characters each: of the volume group, of the volume.
@@ -180,14 +251,23 @@ impl<G: Guest> Names<'_, G> {
         volumes.find(|lv| same(&lv.group_uuid, group) && same(&lv.uuid, volume)).map(|lv| lv.device.clone())
     }
 
-    /// `/dev/mdN` or `/dev/md/NAME` by what mdadm.conf says of it.
+    /// `/dev/mdN` or `/dev/md/NAME` by what mdadm.conf says of it, `/dev/md/NAME` also by the name that the array has.
     fn array(&self, name: &BStr) -> Option<BString> {
-        let (_, uuid) = mdadm(&self.mdadm).find(|&(device, _)| device == name.as_bytes())?;
-        identified(&self.disks.arrays, uuid)
+        if let Some((_, uuid)) = mdadm(&self.mdadm).find(|&(device, _)| device == name.as_bytes()) {
+            return self.array_by_uuid(uuid);
+        }
+        let name = name.strip_prefix(b"/dev/md/").filter(|name| !name.is_empty())?;
+        let is_named = |full: &BString| full == name || after_last(full, b":") == Some(name);
+        self.disks.arrays.iter().find(|array| is_named(&array.name)).map(|array| array.device.clone())
+    }
+
+    fn array_by_uuid(&self, uuid: &[u8]) -> Option<BString> {
+        let mut arrays = self.disks.arrays.iter();
+        arrays.find(|array| same_uuid(&array.uuid, uuid)).map(|array| array.device.clone())
     }
 
     /// `/dev/sdXN`, `hd`, `vd`, `xvd`: by the order of the disks. With one disk, also names that do not say which of
-    /// several it is: NVMe and MMC.
+    /// several it is: NVMe, MMC, and the arrays of old Smart Array controllers.
     fn linux(&self, name: &BStr) -> Option<BString> {
         let name = name.strip_prefix(b"/dev/")?;
         for kind in ["sd", "hd", "vd", "xvd"] {
@@ -201,7 +281,7 @@ impl<G: Guest> Names<'_, G> {
                 self.partition(disk, decimal(number)?)
             };
         }
-        if name.starts_with(b"nvme") || name.starts_with(b"mmcblk") {
+        if ["nvme", "mmcblk", "cciss/", "ida/"].iter().any(|kind| name.starts_with(kind.as_bytes())) {
             return self.partition_of_only_disk(after_last(name, b"p"));
         }
         None
@@ -269,13 +349,12 @@ impl<G: Guest> Names<'_, G> {
     }
 }
 
-/// The device with this UUID, however that is punctuated.
-fn identified(devices: &[Identified], uuid: &[u8]) -> Option<BString> {
+/// Are these the same UUID, however they are punctuated?
+fn same_uuid(a: &[u8], b: &[u8]) -> bool {
     let digits = |uuid: &[u8]| -> Vec<u8> {
         uuid.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect()
     };
-    let wanted = digits(uuid);
-    devices.iter().find(|device| digits(&device.uuid) == wanted).map(|device| device.device.clone())
+    digits(a) == digits(b)
 }
 
 /// The name of a logical volume under `/dev/mapper`: dashes in the two names are doubled.

@@ -24,9 +24,11 @@ enum Manager {
     Is(&'static str),
     /// `dnf` if it is installed, else `yum`.
     DnfIfInstalled,
+    /// `dnf` if it is installed, else none that is known.
+    DnfOrNone,
 }
 
-use Manager::{DnfIfInstalled, Is};
+use Manager::{DnfIfInstalled, DnfOrNone, Is};
 
 /// Short for a literal.
 const fn family_of(format: &'static str, managers: &'static [(i32, Manager)]) -> Family {
@@ -40,6 +42,8 @@ const FEDORA: Family = family_of("rpm", &[(1, Is("yum")), (22, DnfIfInstalled)])
 const LIKE_RED_HAT: Family = family_of("rpm", &[(0, DnfIfInstalled)]);
 /// Amazon Linux counted 1 and 2, then years; dnf came with 2022.
 const AMAZON: Family = family_of("rpm", &[(0, Is("yum")), (2022, Is("dnf"))]);
+/// What has a database of RPM and says nothing else.
+const RPM: Family = family_of("rpm", &[(0, DnfOrNone)]);
 const DNF: Family = family_of("rpm", &[(0, Is("dnf"))]);
 const YUM: Family = family_of("rpm", &[(0, Is("yum"))]);
 const SUSE: Family = family_of("rpm", &[(0, Is("zypper"))]);
@@ -64,6 +68,8 @@ pub(super) struct Distro {
     family: Option<&'static Family>,
     /// How far its os-release can be trusted.
     pub(super) os_release: OsRelease,
+    /// It comes in editions with other packages: the database that is there tells.
+    editions: bool,
 }
 
 /// What the os-release of a distribution is worth.
@@ -81,17 +87,21 @@ pub(super) enum OsRelease {
 
 /// A row of [`DISTROS`] whose os-release is complete.
 const fn row(name: &'static str, ids: &'static [&'static str], family: &'static Family) -> Distro {
-    Distro { name, ids, lsb_id: None, family: Some(family), os_release: OsRelease::Complete }
+    Distro { name, ids, lsb_id: None, family: Some(family), os_release: OsRelease::Complete, editions: false }
 }
 
 /// A row of [`DISTROS`] without one of the known ways of packaging.
 const fn bare(name: &'static str, ids: &'static [&'static str]) -> Distro {
-    Distro { name, ids, lsb_id: None, family: None, os_release: OsRelease::Complete }
+    Distro { name, ids, lsb_id: None, family: None, os_release: OsRelease::Complete, editions: false }
 }
 
 impl Distro {
     const fn os_release(self, os_release: OsRelease) -> Distro {
         Distro { os_release, ..self }
+    }
+
+    const fn editions(self) -> Distro {
+        Distro { editions: true, ..self }
     }
 
     const fn lsb(self, id: &'static str) -> Distro {
@@ -105,6 +115,8 @@ static DISTROS: &[Distro] = &[
     row("altlinux", &["altlinux"], &ALT),
     row("amzn", &["amzn"], &AMAZON),
     row("archlinux", &["arch"], &ARCH).os_release(OsRelease::Rolling),
+    // Arch on other processors goes by a name of its own.
+    row("archarm", &["archarm"], &ARCH).os_release(OsRelease::Rolling),
     // tdnf, which these two start with, takes dnf's commands and repositories.
     row("azurelinux", &["azurelinux", "mariner"], &DNF),
     row("photon", &["photon"], &DNF),
@@ -118,7 +130,8 @@ static DISTROS: &[Distro] = &[
     bare("frugalware", &["frugalware"]),
     row("gentoo", &["gentoo"], &GENTOO).os_release(OsRelease::Rolling),
     row("kalilinux", &["kali"], &DEBIAN),
-    row("kylin", &["kylin"], &RED_HAT),
+    // The server is built of rpm packages, the desktop of Debian's.
+    row("kylin", &["kylin"], &RED_HAT).editions(),
     row("linuxmint", &["linuxmint"], &DEBIAN).lsb("LinuxMint").os_release(OsRelease::Second),
     row("mageia", &["mageia"], &MANDRIVA).lsb("Mageia"),
     row("mandriva", &[], &MANDRIVA),
@@ -141,6 +154,7 @@ static DISTROS: &[Distro] = &[
     row("tencentos", &["tencentos"], &DNF),
     bare("ttylinux", &[]),
     row("ubuntu", &["ubuntu"], &DEBIAN).lsb("Ubuntu"),
+    row("uos", &["uos", "UOS"], &DEBIAN).editions(),
     row("voidlinux", &["void"], &VOID).os_release(OsRelease::Rolling),
 ];
 
@@ -154,6 +168,10 @@ static LIKE: &[(&str, &Family)] = &[
     ("suse", &SUSE),
     ("mandriva", &MANDRIVA),
 ];
+
+/// Families by the database that they keep.
+static DATABASES: &[(&str, &Family)] =
+    &[("deb", &DEBIAN), ("rpm", &RPM), ("apk", &ALPINE), ("pacman", &ARCH)];
 
 /// The distribution with this `ID` in os-release.
 pub(super) fn by_id(id: &BStr) -> Option<&'static Distro> {
@@ -170,15 +188,27 @@ pub(super) fn by_lsb_id(id: &BStr) -> Option<&'static Distro> {
     DISTROS.iter().find(|distro| distro.lsb_id.is_some_and(|known| id == known))
 }
 
-/// The family of a distribution by its name, or through the IDs of `like` (`ID_LIKE`, nearest relative first).
-pub(super) fn family(name: &BStr, like: Option<&BString>) -> Option<&'static Family> {
+/// How a distribution is packaged: by its name; else as the IDs of `like` are (`ID_LIKE`, nearest relative first); else
+/// by the format of its database.
+pub(super) fn packaging(
+    name: &BStr,
+    like: Option<&BString>,
+    database: Option<&str>,
+) -> Option<&'static Family> {
+    let by_database =
+        || DATABASES.iter().find(|(format, _)| database == Some(format)).map(|&(_, family)| family);
     if let Some(distro) = DISTROS.iter().find(|distro| name == distro.name) {
-        return distro.family;
+        let other = by_database().filter(|family| {
+            distro.editions && distro.family.is_some_and(|usual| usual.format != family.format)
+        });
+        return other.or(distro.family);
     }
-    like?.split(u8::is_ascii_whitespace).find_map(|id| {
+    let relatives = like.map(|like| like.split(u8::is_ascii_whitespace)).into_iter().flatten();
+    let by_relative = |id: &[u8]| {
         let relative = LIKE.iter().find(|(known, _)| id == known.as_bytes()).map(|&(_, family)| family);
         relative.or_else(|| by_id(id.as_bstr())?.family)
-    })
+    };
+    relatives.filter(|id| !id.is_empty()).find_map(by_relative).or_else(by_database)
 }
 
 impl Family {
@@ -190,6 +220,8 @@ impl Family {
             Is(name) => name,
             DnfIfInstalled if has_dnf => "dnf",
             DnfIfInstalled => "yum",
+            DnfOrNone if has_dnf => "dnf",
+            DnfOrNone => return None,
         })
     }
 }
@@ -229,7 +261,7 @@ mod tests {
             ("altlinux", 10, false, Some("apt")),
             ("meego", 0, false, Some("yum")),
         ] {
-            let family = family(name.into(), None).unwrap();
+            let family = packaging(name.into(), None, None).unwrap();
             assert_eq!(family.manager(Some((major, 0)), has_dnf), manager, "{name} {major}");
         }
     }
@@ -246,7 +278,7 @@ mod tests {
             ("nixos", "", None),
             ("slackware", "debian", None),
         ] {
-            let found = family(name.into(), Some(&like.into()));
+            let found = packaging(name.into(), Some(&like.into()), None);
             assert_eq!(found.map(|family| family.format), format, "{name}");
         }
     }

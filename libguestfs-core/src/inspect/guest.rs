@@ -42,6 +42,12 @@ pub trait Guest {
     /// # Errors
     /// If the disks cannot be read.
     fn find(&mut self, tag: Tag, value: &BStr) -> Result<Option<BString>, Self::Error>;
+
+    /// The path of subvolume `id` from the top of the btrfs on `device`; empty for the top itself.
+    ///
+    /// # Errors
+    /// If the disks cannot be read.
+    fn subvolume(&mut self, device: &BStr, id: u64) -> Result<Option<BString>, Self::Error>;
 }
 
 /// What [`Guest::open`] came to.
@@ -92,13 +98,37 @@ pub struct LogicalVolume {
     pub uuid: BString,
 }
 
-/// Anything else that is found by a UUID: an MD array, an opened LUKS container.
+/// An MD array that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identified {
+pub struct Array {
     /// Its device.
     pub device: BString,
     /// Its UUID, with or without punctuation.
     pub uuid: BString,
+    /// The name in its superblocks, `HOST:NAME` or `NAME`; empty if it has none.
+    pub name: BString,
+}
+
+/// An encrypted device that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlocked {
+    /// The opened device: `/dev/mapper/NAME`.
+    pub device: BString,
+    /// UUID of the encrypted device, with or without dashes.
+    pub uuid: BString,
+    /// The encrypted device.
+    pub encrypted: BString,
+}
+
+/// A partition of a GPT with its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GptPartition {
+    /// The partition.
+    pub device: BString,
+    /// The disk that it is on.
+    pub disk: BString,
+    /// Its type GUID, in capitals.
+    pub kind: BString,
 }
 
 /// What is on the disks of a guest.
@@ -110,10 +140,12 @@ pub struct Disks {
     pub partitions: Vec<BString>,
     /// Logical volumes that can be read.
     pub logical_volumes: Vec<LogicalVolume>,
-    /// MD arrays.
-    pub arrays: Vec<Identified>,
-    /// Opened LUKS containers: the opened device and the UUID of the container.
-    pub unlocked: Vec<Identified>,
+    /// MD arrays that run.
+    pub arrays: Vec<Array>,
+    /// Encrypted devices that are open.
+    pub unlocked: Vec<Unlocked>,
+    /// The partitions of GPTs, in the order of their numbers.
+    pub gpt: Vec<GptPartition>,
     /// What `list_filesystems` returns, in its order.
     pub filesystems: Vec<Filesystem>,
 }
@@ -165,17 +197,46 @@ pub trait Tree {
     /// # Errors
     /// As said above.
     fn find_nocase(&mut self, path: &BStr, name: &BStr) -> Result<Option<BString>, Self::Error>;
+
+    /// The names in directory `path` but `.` and `..`, sorted; of more than `max`, any `max`.
+    ///
+    /// # Errors
+    /// As said above.
+    fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>, Self::Error>;
 }
 
 /// Paths in a [`Tree`], with symbolic links followed inside the tree only.
 #[derive(Debug)]
 pub(super) struct Files<T> {
     tree: T,
+    /// The directory in which all paths begin, and which no link or `..` leaves.
+    top: BString,
 }
 
 impl<T: Tree> Files<T> {
     pub(super) fn new(tree: T) -> Self {
-        Files { tree }
+        Files { tree, top: "/".into() }
+    }
+
+    /// Lets paths begin in the directory `path` of the tree, as chroot(2) does. It has no link on its way.
+    pub(super) fn enter(&mut self, path: BString) {
+        self.top = path;
+    }
+
+    /// The names in the directory that `path` leads to, sorted; any `max` of more.
+    pub(super) fn names(&mut self, path: &[u8], max: usize) -> Result<Vec<BString>, T::Error> {
+        match self.find(path, true)? {
+            Some((path, Entry::Directory)) => Ok(self.tree.names(path.as_bstr(), max)?.unwrap_or_default()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The path of the directory that `path` leads to, in the tree and without links.
+    pub(super) fn directory(&mut self, path: &[u8]) -> Result<Option<BString>, T::Error> {
+        Ok(match self.find(path, true)? {
+            Some((path, Entry::Directory)) => Some(path),
+            _ => None,
+        })
     }
 
     /// Is `path` a regular file itself?
@@ -203,7 +264,7 @@ impl<T: Tree> Files<T> {
 
     /// What `path` is, if each of its elements is looked up without regard to case. Links are not followed.
     pub(super) fn entry_nocase(&mut self, path: &str) -> Result<Option<Entry>, T::Error> {
-        let mut found = BString::from("/");
+        let mut found = self.top.clone();
         for element in elements(path.as_bytes()) {
             let Some(name) = self.tree.find_nocase(found.as_bstr(), element.as_bstr())? else {
                 return Ok(None);
@@ -214,8 +275,8 @@ impl<T: Tree> Files<T> {
     }
 
     /// All of the regular file that `path` leads to. `None` if there is no such file, or it has more than `max` bytes.
-    pub(super) fn read(&mut self, path: &str, max: usize) -> Result<Option<Vec<u8>>, T::Error> {
-        match self.find(path.as_bytes(), true)? {
+    pub(super) fn read(&mut self, path: impl AsRef<[u8]>, max: usize) -> Result<Option<Vec<u8>>, T::Error> {
+        match self.find(path.as_ref(), true)? {
             Some((path, Entry::File(size))) if usize::try_from(size).is_ok_and(|size| size <= max) => {
                 self.tree.read(path.as_bstr(), max)
             }
@@ -224,8 +285,12 @@ impl<T: Tree> Files<T> {
     }
 
     /// The first `max` bytes of the regular file that `path` leads to.
-    pub(super) fn read_start(&mut self, path: &str, max: usize) -> Result<Option<Vec<u8>>, T::Error> {
-        match self.find(path.as_bytes(), true)? {
+    pub(super) fn read_start(
+        &mut self,
+        path: impl AsRef<[u8]>,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, T::Error> {
+        match self.find(path.as_ref(), true)? {
             Some((path, Entry::File(_))) => self.tree.read(path.as_bstr(), max),
             _ => Ok(None),
         }
@@ -233,7 +298,7 @@ impl<T: Tree> Files<T> {
 
     /// Walks `path` from the root; links in the middle are followed, one at the end if `follow` says so.
     fn find(&mut self, path: &[u8], follow: bool) -> Result<Option<(BString, Entry)>, T::Error> {
-        let mut done = BString::from("/");
+        let mut done = self.top.clone();
         let mut entry = Entry::Directory;
         let mut todo: VecDeque<BString> = elements(path).map(BString::from).collect();
         let mut links = 0;
@@ -242,7 +307,7 @@ impl<T: Tree> Files<T> {
                 return Ok(None);
             }
             if element == ".." {
-                pop(&mut done);
+                pop(&mut done, self.top.len());
                 continue;
             }
             let parent = done.len();
@@ -258,7 +323,7 @@ impl<T: Tree> Files<T> {
                     if links > LINKS_MAX || target.len() > PATH_MAX {
                         return Ok(None);
                     }
-                    done.truncate(if target.starts_with(b"/") { 1 } else { parent });
+                    done.truncate(if target.starts_with(b"/") { self.top.len() } else { parent });
                     for element in elements(&target).rev() {
                         todo.push_front(element.into());
                     }
@@ -283,8 +348,8 @@ fn push(path: &mut BString, element: &[u8]) {
     path.extend_from_slice(element);
 }
 
-/// Takes the last element off a path; the parent of `/` is `/`.
-fn pop(path: &mut BString) {
+/// Takes the last element off a path, down to the `top` bytes that stay: the parent of `/` is `/`.
+fn pop(path: &mut BString, top: usize) {
     let slash = path.rfind_byte(b'/').unwrap_or(0);
-    path.truncate(slash.max(1));
+    path.truncate(slash.max(top));
 }

@@ -6,8 +6,12 @@
 //!   system                 a root looked at:
 //!     release, distro        distribution and version: release files in order; the table of distributions
 //!     elf                    processor
-//!     devices, fstab         what is mounted where; the guest's device names turned into ours
-//!   inspect (here)         all of it, then what belongs together is put together
+//!     devices, fstab,        what is mounted where; the guest's device names turned into ours
+//!       units, discover
+//!   ostree                 a root in the depth of a filesystem
+//!   media                  what is no installed system but installs one
+//!   assemble               what belongs together is put together: /usr, snapshots, second views
+//!   inspect (here)         all of it in order
 //! Inspection, Root (root)  the result, as the API's calls return it
 //! osinfo                   libosinfo's ID from these values
 //! ```
@@ -16,37 +20,66 @@
 //! filesystem and only so often, nothing but regular files is opened, and names are bytes that pass through as they
 //! are. There is no I/O here but through the two traits.
 //!
-//! Differences from the original, on purpose: an unknown distribution is reported by its own ID, with the package
-//! format of the relatives that it names; octal escapes in fstab are resolved; `/dev/disk/by-label`, `by-partuuid`,
-//! `by-partlabel` and (with one disk) NVMe and MMC names are translated; an OpenBSD is `openbsd`; dnf counts as
-//! installed where it is a link; a root whose fstab is a link (NixOS) is found. Not there yet: Windows, and btrfs
-//! subvolumes other than as `list_filesystems` gives them.
+//! What is not on the disks in a form that is understood is left out with a note ([`Inspection::notes`]), and never
+//! hides what is. Only a filesystem that this engine knows to lack stops the inspection ([`InspectError::Unsupported`]),
+//! because another engine can read it.
+//!
+//! # Differences from libguestfs
+//!
+//! A guest that libguestfs 1.48.6 (Debian 12) and this describe has the same values from both, but for these, on purpose:
+//!
+//! * A distribution that is not in the table is reported by its own ID, with the packages of the relatives that it names
+//!   (`ID_LIKE`), or of the database that it has; there it is `unknown`, or `redhat-based`.
+//! * An OpenBSD is `openbsd`, DragonFly is a system of its own, FreeBSD is known without its update program.
+//! * A container's filesystem is a root, and a root whose fstab is a link (NixOS) is found; dnf counts if it is a link.
+//! * Snapshots are no roots ([`Inspection::snapshots`]), whatever they are of, nor are layers of containers; newer
+//!   libguestfs drops those that are equal to the root. Of two copies of one ChromeOS the newer one counts.
+//! * The deployment of an ostree is found (there the disk has no system); `Root::deployment` says where.
+//! * Install media are roots of the format `installer`, unless there is an installed system: see `media`.
+//! * Octal escapes in fstab are resolved; more names of devices are translated: by-label, by-partuuid, by-partlabel,
+//!   `/dev/md/NAME`, `subvolid=`, with one disk NVMe, MMC and Smart Array. Enabled mount units of systemd count, and
+//!   without any line in fstab the partitions that systemd would find by their types.
+//!
+//! Windows is not there yet. Its place is a rule in `classify`, before the volumes with `System Volume Information`, a
+//! branch in `system::look` that reads its registry, and the fields that `Root` returns as not known.
 
+mod assemble;
 mod classify;
 mod devices;
+mod discover;
 mod distro;
 mod elf;
 mod fstab;
 mod guest;
+mod media;
 mod osinfo;
+mod ostree;
 mod release;
 mod root;
 mod system;
 #[cfg(test)]
 mod tests;
 mod text;
+mod units;
 
 use std::fmt;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
+use assemble::Found;
 use classify::Role;
 pub use devices::udev_unescape;
 pub use elf::arch as elf_architecture;
 use guest::Files;
-pub use guest::{Disks, Entry, Filesystem, Guest, Identified, LogicalVolume, Opened, Tag, Tree};
+pub use guest::{
+    Array, Disks, Entry, Filesystem, GptPartition, Guest, LogicalVolume, Opened, Tag, Tree, Unlocked,
+};
 pub use osinfo::osinfo;
+use root::Medium;
 pub use root::{Inspection, Mount, OsType, Root, Snapshot};
+
+/// Name of the partition with the root of a CoreOS, which is empty before its first boot.
+const COREOS_ROOT: &str = "ROOT";
 
 /// Why an inspection ended without a result.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,142 +118,92 @@ impl<E: std::error::Error> std::error::Error for InspectError<E> {}
 /// As [`InspectError`] says.
 pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Error>> {
     let disks = guest.disks()?;
-    let mut found = Vec::new();
+    let mut found = Found::default();
     let mut unread = Vec::new();
-    let mut notes = Vec::new();
+    // What /boot says of ostree, should it come before the root.
+    let mut boot_links = Vec::new();
     for filesystem in &disks.filesystems {
-        let mountable = filesystem.mountable.as_bstr();
         if filesystem.kind == "swap" {
             continue;
         }
         match guest.open(filesystem)? {
             Opened::Tree(tree) => {
                 let mut files = Files::new(tree);
-                let role = classify::role(&mut files)?;
-                found.push((role, system::look(guest, &disks, &mut files, mountable, role)?));
+                look(guest, &disks, &mut files, filesystem, &mut boot_links, &mut found)?;
             }
             Opened::NotMountable => {
-                notes.push(format!("{mountable}: {}: cannot be mounted", filesystem.kind));
+                found.note(&filesystem.mountable, format_args!("{}: cannot be mounted", filesystem.kind));
             }
             Opened::Unsupported(why) => unread.push((filesystem, why)),
         }
     }
-    let roots = put_together(found)?;
+    let unbooted = match found.lacks_coreos_root() {
+        true => guest.find(Tag::PartLabel, COREOS_ROOT.into())?,
+        false => None,
+    };
+    let mut inspection = found.assemble(&disks, unbooted)?;
     for (filesystem, why) in unread {
         let note = format!("{}: {}: {why}", filesystem.mountable, filesystem.kind);
-        if !roots.iter().any(|root| owns(root, filesystem)) {
+        if !inspection.roots.iter().any(|root| assemble::owns(root, filesystem)) {
             return Err(InspectError::Unsupported(note));
         }
-        notes.push(note);
+        inspection.notes.push(note);
     }
-    Ok(Inspection { roots, snapshots: Vec::new(), notes })
+    Ok(inspection)
 }
 
-/// Does this filesystem belong to `root`, without having a say in what that is?
-fn owns(root: &Root, filesystem: &Filesystem) -> bool {
-    let mut mounts =
-        root.fstab.iter().filter(|mount| is_on(&mount.mountable, &filesystem.mountable)).peekable();
-    mounts.peek().is_some() && mounts.all(|mount| mount.mountpoint != "/" && mount.mountpoint != "/usr")
-}
-
-/// Is `mountable` this device, or a subvolume on it?
-fn is_on(mountable: &BString, device: &BString) -> bool {
-    mountable == device || is_subvolume_of(mountable, device)
-}
-
-/// Is `mountable` a subvolume on `device`?
-fn is_subvolume_of(mountable: &BString, device: &BString) -> bool {
-    let path = mountable.strip_prefix(b"btrfsvol:").and_then(|volume| volume.strip_prefix(device.as_slice()));
-    path.is_some_and(|path| path.starts_with(b"/"))
-}
-
-/// Makes roots of filesystems: joins those with their `/usr`, drops those that are another view of one.
-fn put_together<E>(found: Vec<(Role, Root)>) -> Result<Vec<Root>, InspectError<E>> {
-    let mut roots = Vec::new();
-    let mut usrs = Vec::new();
-    let mut core_os_root = None;
-    let mut core_os_usrs = Vec::new();
-    for (role, root) in found {
-        match role {
-            Role::Root(_) | Role::Dos(_) => roots.push(root),
-            Role::Usr => usrs.push(root),
-            Role::CoreOsUsr => core_os_usrs.push(root),
-            Role::CoreOsRoot if core_os_root.is_some() => {
-                return Err(InspectError::Ambiguous("there are several CoreOS roots".to_owned()));
-            }
-            Role::CoreOsRoot => core_os_root = Some((roots.len(), root)),
-            Role::Other => {}
+/// Looks at one filesystem.
+fn look<G: Guest>(
+    guest: &mut G,
+    disks: &Disks,
+    files: &mut Files<G::Tree>,
+    filesystem: &Filesystem,
+    boot_links: &mut Vec<BString>,
+    found: &mut Found,
+) -> Result<(), G::Error> {
+    let mountable = filesystem.mountable.as_bstr();
+    let role = classify::role(files)?;
+    boot_links.extend(ostree::boot_links(files)?);
+    if role == Role::Ostree {
+        return deployed(guest, disks, files, mountable, boot_links, found);
+    }
+    let mut root = system::look(guest, disks, files, mountable, role)?;
+    let is_medium = media::is_medium(filesystem.kind.as_bstr());
+    if role == Role::Other || is_medium {
+        // Kept on one medium with what installs it, the root of a live system says more than the files around it.
+        if let Some(medium) = media::look(files, mountable)? {
+            found.add_medium(medium);
+            return Ok(());
         }
     }
-    if let Some((position, root)) = core_os_root {
-        let newest = core_os_usrs.into_iter().max_by_key(Root::version);
-        roots.insert(position, join(root, newest));
+    if is_medium && matches!(role, Role::Root(_)) {
+        root.medium = Some(Medium { live: true, ..Medium::default() });
+        found.add_medium(root);
+        return Ok(());
     }
-    let mut roots = without_second_views(roots);
-    for root in &mut roots {
-        let is_mounted = |usr: &Root| root.fstab.iter().any(|mount| mount.mountable == usr.mountable);
-        if root.os == Some(OsType::Linux)
-            && let Some(usr) = usrs.iter().find(|usr| is_mounted(usr))
-        {
-            *root = join(root.clone(), Some(usr.clone()));
-        }
-        set_packages(root);
-    }
-    Ok(roots)
+    found.add(role, root);
+    Ok(())
 }
 
-/// A root with what it does not know itself from its `/usr`.
-fn join(root: Root, usr: Option<Root>) -> Root {
-    let Some(mut usr) = usr else { return root };
-    // The original lists the mounts of /usr first, and lists are read from their end: see `Root::mountpoints`.
-    let mut fstab = root.fstab;
-    fstab.append(&mut usr.fstab);
-    Root {
-        release: root.release.or(usr.release),
-        arch: root.arch.or(usr.arch),
-        hostname: root.hostname.or(usr.hostname),
-        has_dnf: root.has_dnf || usr.has_dnf,
-        fstab,
-        ..root
-    }
-}
-
-/// Drops roots that are another one seen again: a BSD's on the partition that holds its disk label, a snapshot in the
-/// btrfs that is a root itself.
-fn without_second_views(roots: Vec<Root>) -> Vec<Root> {
-    let is_second = |index: usize, root: &Root| {
-        let mut others = roots.iter().enumerate().filter(|&(other, _)| other != index);
-        let bsd = matches!(root.os, Some(OsType::FreeBsd | OsType::NetBsd | OsType::OpenBsd));
-        if bsd && is_primary_partition(&root.mountable) {
-            return others.any(|(_, other)| other.os == root.os && !is_primary_partition(&other.mountable));
-        }
-        others
-            .any(|(_, other)| is_subvolume_of(&root.mountable, &other.mountable) && same_system(root, other))
+/// Looks at the deployment that an ostree runs.
+fn deployed<G: Guest>(
+    guest: &mut G,
+    disks: &Disks,
+    files: &mut Files<G::Tree>,
+    mountable: &BStr,
+    boot_links: &[BString],
+    found: &mut Found,
+) -> Result<(), G::Error> {
+    let Some((path, count)) = ostree::deployment(files, boot_links)? else {
+        found.note(mountable, format_args!("ostree without a deployment"));
+        return Ok(());
     };
-    let keep: Vec<bool> = roots.iter().enumerate().map(|(index, root)| !is_second(index, root)).collect();
-    roots.into_iter().zip(keep).filter_map(|(root, keep)| keep.then_some(root)).collect()
-}
-
-/// Is it one of the four partitions that an MBR has room for?
-fn is_primary_partition(device: &BString) -> bool {
-    let disk = device.strip_prefix(b"/dev/").and_then(|name| match name {
-        [b'h' | b's' | b'v', b'd', disk @ .., b'1'..=b'4'] => Some(disk),
-        _ => None,
-    });
-    disk.is_some_and(|letters| letters.len() == 1 && letters.iter().all(u8::is_ascii_lowercase))
-}
-
-fn same_system(a: &Root, b: &Root) -> bool {
-    a.os == b.os
-        && a.release.distro == b.release.distro
-        && a.release.product_name == b.release.product_name
-        && a.release.version == b.release.version
-}
-
-/// Packages depend on all of what is known.
-fn set_packages(root: &mut Root) {
-    let Some(distro) = &root.release.distro else { return };
-    let family = distro::family(distro.as_bstr(), root.release.like.as_ref());
-    root.package_format = family.map(|family| family.format);
-    root.package_management = family.and_then(|family| family.manager(root.release.version, root.has_dnf));
+    if count > 1 {
+        found.note(mountable, format_args!("{count} deployments of ostree, of which {path} is looked at"));
+    }
+    files.enter(path.clone());
+    let mut root = system::look(guest, disks, files, mountable, Role::Root(OsType::Linux))?;
+    root.deployment = Some(path);
+    found.add(Role::Root(OsType::Linux), root);
+    Ok(())
 }

@@ -145,6 +145,25 @@ pub(super) fn usr<T: Tree>(files: &mut Files<T>) -> Result<Release, T::Error> {
     Ok(os_release(files, "/lib/os-release")?.0)
 }
 
+/// What the os-release of a DragonFly says, or where that is missing, its message of the day.
+pub(super) fn dragonfly<T: Tree>(files: &mut Files<T>) -> Result<Release, T::Error> {
+    let (release, enough) = os_release(files, "/etc/os-release")?;
+    if enough {
+        return Ok(release);
+    }
+    let motd = test("/etc/motd", "dragonfly", Pattern("DragonFly*v#.#")).run(files)?;
+    Ok(motd.unwrap_or_else(|| Release { distro: Some("dragonfly".into()), ..Release::default() }).or(release))
+}
+
+/// The version of the system in the directory `path` of an ostree.
+pub(super) fn of_deployment<T: Tree>(files: &mut Files<T>, path: &[u8]) -> Result<Option<Version>, T::Error> {
+    let path = [path, b"/usr/lib/os-release"].concat();
+    let text = files.read(path, RELEASE_MAX)?.unwrap_or_default();
+    // A build counts on where a version stays, as Fedora CoreOS's does: 40.20240519.3.0.
+    let build = || variable(&text, "OSTREE_VERSION").and_then(|text| version(&text));
+    Ok(build().or_else(|| version(&variable(&text, "VERSION_ID")?)))
+}
+
 /// What the release files of a Hurd root say.
 pub(super) fn hurd<T: Tree>(files: &mut Files<T>) -> Result<Release, T::Error> {
     let (release, enough) = os_release(files, "/etc/os-release")?;

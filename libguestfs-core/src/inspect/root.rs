@@ -45,6 +45,8 @@ impl Inspection {
 pub enum OsType {
     /// MS-DOS, FreeDOS.
     Dos,
+    /// DragonFly BSD, for which the original has no word.
+    DragonFly,
     /// FreeBSD.
     FreeBsd,
     /// GNU/Hurd.
@@ -57,6 +59,8 @@ pub enum OsType {
     NetBsd,
     /// OpenBSD.
     OpenBsd,
+    /// Windows; an install medium only, so far.
+    Windows,
 }
 
 impl OsType {
@@ -64,12 +68,14 @@ impl OsType {
     pub fn name(self) -> &'static str {
         match self {
             OsType::Dos => "dos",
+            OsType::DragonFly => "dragonfly",
             OsType::FreeBsd => "freebsd",
             OsType::Hurd => "hurd",
             OsType::Linux => "linux",
             OsType::Minix => "minix",
             OsType::NetBsd => "netbsd",
             OsType::OpenBsd => "openbsd",
+            OsType::Windows => "windows",
         }
     }
 }
@@ -96,10 +102,25 @@ pub struct Root {
     pub(super) package_format: Option<&'static str>,
     pub(super) package_management: Option<&'static str>,
     pub(super) has_dnf: bool,
+    /// Format of the package database that is there.
+    pub(super) database: Option<&'static str>,
     /// In the order of the file.
     pub(super) fstab: Vec<Mount>,
     /// Directory of the filesystem that the system runs as its `/`, where that is not the top.
     pub(super) deployment: Option<BString>,
+    /// If it is no installed system but a medium to install or try one.
+    pub(super) medium: Option<Medium>,
+}
+
+/// What kind of medium to install a system from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Medium {
+    /// The system can run from it.
+    pub(super) live: bool,
+    /// It takes the packages from the network.
+    pub(super) netinst: bool,
+    /// It is one of several.
+    pub(super) multipart: bool,
 }
 
 impl Root {
@@ -113,8 +134,10 @@ impl Root {
             package_format: None,
             package_management: None,
             has_dnf: false,
+            database: None,
             fstab: Vec::new(),
             deployment: None,
+            medium: None,
         }
     }
 
@@ -205,10 +228,24 @@ impl Root {
         Vec::new()
     }
 
-    /// `installed` for all that is not an installer (`inspect_get_format`). Installers are not told apart, so
-    /// `inspect_is_live`, `inspect_is_netinst` and `inspect_is_multipart` are always false.
+    /// `installer` for a medium from which a system is installed or tried, else `installed` (`inspect_get_format`).
     pub fn format(&self) -> &'static str {
-        "installed"
+        if self.medium.is_some() { "installer" } else { "installed" }
+    }
+
+    /// Can the system run from this medium (`inspect_is_live`)?
+    pub fn is_live(&self) -> bool {
+        self.medium.is_some_and(|medium| medium.live)
+    }
+
+    /// Does this medium take packages from the network (`inspect_is_netinst`)?
+    pub fn is_netinst(&self) -> bool {
+        self.medium.is_some_and(|medium| medium.netinst)
+    }
+
+    /// Is this medium one of several (`inspect_is_multipart`)?
+    pub fn is_multipart(&self) -> bool {
+        self.medium.is_some_and(|medium| medium.multipart)
     }
 }
 

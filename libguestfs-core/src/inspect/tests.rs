@@ -1,5 +1,7 @@
 //! Whole guests in memory, inspected.
 
 mod guests;
+mod media;
 mod memory;
 mod systems;
+mod unusual;

@@ -20,6 +20,18 @@ pub(super) fn variable(text: &[u8], key: &str) -> Option<BString> {
         .last()
 }
 
+/// The value of `key` in section `section` of a file of `[section]` and `key = value`: the first one counts.
+pub(super) fn section_value<'t>(text: &'t [u8], section: &str, key: &str) -> Option<&'t [u8]> {
+    let mut inside = false;
+    lines(text).map(<[u8]>::trim_ascii).find_map(|line| {
+        if let Some(name) = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]")) {
+            inside = name == section.as_bytes();
+        }
+        let (name, value) = line.split_once_str("=").filter(|_| inside)?;
+        (name.trim_ascii_end() == key.as_bytes()).then(|| value.trim_ascii_start())
+    })
+}
+
 /// A word as the shell reads it, up to the first blank outside quotes; `None` if a quote is not closed (os-release(5)).
 fn unquote(word: &[u8]) -> Option<BString> {
     let mut value = BString::default();

@@ -8,20 +8,24 @@ use std::rc::Rc;
 use bstr::{BStr, BString, ByteSlice};
 use disk::ErrorKind;
 use disk::fs::FileType;
+use disk::partition::PartitionType;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::inspect::{
-    self, Disks, Entry, Filesystem, Guest, InspectError, Inspection, LogicalVolume, Mount, Opened, Root, Tag,
-    Tree,
+    self, Array, Disks, Entry, Filesystem, GptPartition, Guest, InspectError, Inspection, LogicalVolume,
+    Mount, Opened, Root, Tag, Tree,
 };
 use libguestfs_core::{Error, Result};
 
 use super::devices::{ARRAY, is_array_member};
 use crate::Guestfsd;
-use crate::engine::{Last, MountRequest};
-use crate::error::{Failure, refused};
+use crate::engine::kernel::Kernel;
+use crate::engine::{Last, MountRequest, PartitionDevice};
+use crate::error::{At, Failure, refused};
 
 /// Where a filesystem is mounted while it is looked at.
 const SYSROOT: &str = "/";
+/// What media to install from have, which may fill a disk that has partitions as well.
+const MEDIUM: &str = "iso9660";
 
 impl Guestfsd {
     pub(crate) fn inspect_os(&mut self) -> Result<Vec<BString>> {
@@ -113,15 +117,15 @@ impl Guestfsd {
     }
 
     pub(crate) fn inspect_is_live(&mut self, root: &BStr) -> Result<bool> {
-        self.root(root).map(|_| false)
+        self.root(root).map(Root::is_live)
     }
 
     pub(crate) fn inspect_is_netinst(&mut self, root: &BStr) -> Result<bool> {
-        self.root(root).map(|_| false)
+        self.root(root).map(Root::is_netinst)
     }
 
     pub(crate) fn inspect_is_multipart(&mut self, root: &BStr) -> Result<bool> {
-        self.root(root).map(|_| false)
+        self.root(root).map(Root::is_multipart)
     }
 
     /// No root here is a Windows, so each value of one is missing.
@@ -194,19 +198,26 @@ impl<'d> Guest for Looking<'d> {
 
     fn disks(&mut self) -> Result<Disks> {
         let mut daemon = self.daemon.borrow_mut();
-        let arrays = daemon.array_members()?;
+        let members = daemon.array_members()?;
+        let mut filesystems = daemon.list_filesystems()?.0;
+        // Arrays may hold a system, and can't be put together here.
+        filesystems.extend(members);
+        // A hybrid medium has a table of partitions, none of which need hold the medium's filesystem.
+        for disk in daemon.engine.disks() {
+            let is_listed = filesystems.iter().any(|(mountable, _)| *mountable == disk);
+            if !is_listed && let Ok(Some(probe)) = daemon.engine.probe(disk.as_bstr()) {
+                filesystems.extend((probe.kind == MEDIUM).then(|| (disk, probe.kind.into())));
+            }
+        }
         Ok(Disks {
             devices: daemon.engine.disks(),
             partitions: daemon.list_partitions()?,
             logical_volumes: logical_volumes(&mut daemon)?,
-            arrays: Vec::new(),
-            unlocked: Vec::new(),
-            // Arrays may hold a system, and can't be put together here.
-            filesystems: daemon
-                .list_filesystems()?
-                .0
+            arrays: arrays(&mut daemon)?,
+            unlocked: daemon.engine.kernel().map(Kernel::unlocked).unwrap_or_default(),
+            gpt: gpt_partitions(&daemon)?,
+            filesystems: filesystems
                 .into_iter()
-                .chain(arrays)
                 .map(|(mountable, kind)| Filesystem { mountable, kind })
                 .collect(),
         })
@@ -259,6 +270,40 @@ impl<'d> Guest for Looking<'d> {
             Err(e) => Err(e),
         }
     }
+
+    fn subvolume(&mut self, device: &BStr, id: u64) -> Result<Option<BString>> {
+        let mut daemon = self.daemon.borrow_mut();
+        let mountable = daemon.mountable(device)?;
+        // What can't be listed has no subvolume that could be named.
+        let Ok(subvolumes) = daemon.engine.subvolumes(&mountable) else { return Ok(None) };
+        Ok(subvolumes.list.into_iter().find(|subvolume| subvolume.id == id).map(|subvolume| subvolume.path))
+    }
+}
+
+/// The arrays that run, with what mdadm says of them. There are none without a kernel.
+fn arrays(daemon: &mut Guestfsd) -> Result<Vec<Array>> {
+    let mut arrays = Vec::new();
+    for device in daemon.list_md_devices()? {
+        let detail = daemon.md_detail(device.as_bstr())?.0;
+        let value = |key: &str| detail.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        let Some(uuid) = value("uuid") else { continue };
+        arrays.push(Array { device, uuid, name: value("name").unwrap_or_default() });
+    }
+    Ok(arrays)
+}
+
+/// The partitions of GPTs. Of a disk whose table can't be read, none.
+fn gpt_partitions(daemon: &Guestfsd) -> Result<Vec<GptPartition>> {
+    let mut list = Vec::new();
+    for PartitionDevice { name, parent, number } in daemon.engine.partitions().at("list_partitions")? {
+        let Ok(Some(table)) = daemon.engine.partition_table(parent.as_bstr()) else { continue };
+        let entry = table.partition(number).map(|entry| &entry.partition_type);
+        if let Some(PartitionType::Gpt(guid)) = entry {
+            let kind = guid.to_string().to_ascii_uppercase().into();
+            list.push(GptPartition { device: name, disk: parent, kind });
+        }
+    }
+    Ok(list)
 }
 
 /// The logical volumes that can be read, with the names and UUIDs by which guests refer to them.
@@ -345,5 +390,22 @@ impl Tree for Mounted<'_> {
             Ok(found)
         })?;
         Ok(found.flatten())
+    }
+
+    fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>> {
+        self.look(path, |tree| {
+            let mut names = Vec::new();
+            tree.directory(path)?.read(&mut |entry| {
+                if names.len() == max {
+                    return ControlFlow::Break(());
+                }
+                if !matches!(entry.name, b"." | b"..") {
+                    names.push(BString::from(entry.name));
+                }
+                ControlFlow::Continue(())
+            })?;
+            names.sort_unstable();
+            Ok(names)
+        })
     }
 }

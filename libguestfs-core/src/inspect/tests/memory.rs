@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BStr, BString};
 
-use crate::inspect::{Disks, Entry, Filesystem, Guest, Opened, Tag, Tree};
+use crate::inspect::{Disks, Entry, Filesystem, GptPartition, Guest, Opened, Tag, Tree};
 
 /// What is at a path.
 #[derive(Debug, Clone)]
@@ -94,6 +94,14 @@ impl Tree for MemTree {
             found.eq_ignore_ascii_case(name).then(|| found.into())
         }))
     }
+
+    fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>, String> {
+        assert!(matches!(self.nodes.get(path), Some(Node::Directory)), "{path} is no directory");
+        let prefix = if path == "/" { BString::from("/") } else { BString::from(format!("{path}/")) };
+        let below = self.nodes.keys().filter_map(|key| key.strip_prefix(prefix.as_slice()));
+        let names = below.filter(|name| !name.is_empty() && !name.contains(&b'/'));
+        Ok(Some(names.map(BString::from).take(max).collect()))
+    }
 }
 
 /// Is it absolute, without `.`, `..`, empty elements and final slash?
@@ -108,6 +116,7 @@ fn is_plain(path: &BStr) -> bool {
 pub(super) struct MemGuest {
     pub(super) disks: Disks,
     pub(super) tags: Vec<(Tag, BString, BString)>,
+    subvolumes: Vec<(u64, BString)>,
     trees: HashMap<BString, MemTree>,
     unsupported: Vec<BString>,
 }
@@ -159,6 +168,27 @@ impl MemGuest {
     }
 }
 
+impl MemGuest {
+    /// A partition of a GPT on `/dev/sda`.
+    pub(super) fn gpt(mut self, name: &str, kind: &str) -> Self {
+        let (device, disk) = (name.into(), "/dev/sda".into());
+        self.disks.gpt.push(GptPartition { device, disk, kind: kind.into() });
+        self
+    }
+
+    /// A subvolume of `/dev/sda2`.
+    pub(super) fn subvolume_id(mut self, id: u64, path: &str) -> Self {
+        self.subvolumes.push((id, path.into()));
+        self
+    }
+
+    /// What the last filesystem is.
+    pub(super) fn of_kind(mut self, kind: &str) -> Self {
+        self.disks.filesystems.last_mut().unwrap().kind = kind.into();
+        self
+    }
+}
+
 impl Guest for MemGuest {
     type Error = String;
     type Tree = MemTree;
@@ -181,5 +211,10 @@ impl Guest for MemGuest {
         let found =
             self.tags.iter().find(|(kind, known, _)| *kind == tag && known.eq_ignore_ascii_case(value));
         Ok(found.map(|(_, _, device)| device.clone()))
+    }
+
+    fn subvolume(&mut self, device: &BStr, id: u64) -> Result<Option<BString>, String> {
+        assert_eq!(device, "/dev/sda2");
+        Ok(self.subvolumes.iter().find(|(known, _)| *known == id).map(|(_, path)| path.clone()))
     }
 }

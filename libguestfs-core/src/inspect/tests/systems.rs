@@ -1,27 +1,27 @@
 //! What inspection makes of whole guests: roots and what belongs to them, device names, hostile trees.
 
 use super::memory::{MemGuest, MemTree, Node};
-use crate::inspect::{Identified, InspectError, Inspection, LogicalVolume, Root, Tag, inspect};
+use crate::inspect::{Array, InspectError, Inspection, LogicalVolume, Root, Tag, Unlocked, inspect};
 
 /// The start of a program for x86_64.
-const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0";
+pub(super) const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0";
 
-fn run(mut guest: MemGuest) -> Inspection {
+pub(super) fn run(mut guest: MemGuest) -> Inspection {
     inspect(&mut guest).unwrap()
 }
 
-fn only(guest: MemGuest) -> Root {
+pub(super) fn only(guest: MemGuest) -> Root {
     let mut inspection = run(guest);
     assert_eq!(inspection.roots.len(), 1, "{inspection:?}");
     inspection.roots.remove(0)
 }
 
 /// Mounts as `DEVICE on MOUNTPOINT`.
-fn mounts(root: &Root) -> Vec<String> {
+pub(super) fn mounts(root: &Root) -> Vec<String> {
     root.mountpoints().iter().map(|mount| format!("{} on {}", mount.mountable, mount.mountpoint)).collect()
 }
 
-fn names(list: &[bstr::BString]) -> Vec<String> {
+pub(super) fn names(list: &[bstr::BString]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
@@ -55,9 +55,27 @@ fn every_form_of_device_name_leads_to_the_device() {
         /dev/mapper/crypt /p ext4\n\
         /dev/sda2 /q/ ext4\n\
         /dev/sda2 /r\\040s ext4\n\
+        /dev/mapper/byname /s ext4\n\
+        /dev/mapper/onvolume /t ext4\n\
+        /dev/mapper/luks-own /u ext4\n\
+        /dev/mapper/circle /v ext4\n\
+        /dev/mapper/luks-aa-bb /w ext4\n\
+        /dev/disk/by-id/dm-uuid-CRYPT-LUKS2-aabb-any /x ext4\n\
+        /dev/disk/by-id/dm-name-vg--one-lv--two /y ext4\n\
+        /dev/disk/by-id/dm-name-circle /z ext4\n\
+        /dev/disk/by-id/md-uuid-a1b2:c3d4 /aa ext4\n\
+        /dev/disk/by-id/md-name-host:data /bb ext4\n\
+        /dev/md/data /cc ext4\n\
+        /dev/md/host:data /dd ext4\n\
+        /dev/md/other /ee ext4\n\
         /dev/sda3 none swap sw\n";
+    let crypttab = "\
+        crypt UUID=aa-bb none luks\n\
+        byname PARTUUID=0f-01\n\
+        onvolume /dev/mapper/vg--one-lv--two\n\
+        circle /dev/mapper/circle\n";
     let tree = MemTree::linux(fstab)
-        .file("/etc/crypttab", "crypt UUID=aa-bb none luks\n")
+        .file("/etc/crypttab", crypttab)
         .file("/etc/mdadm/mdadm.conf", "ARRAY /dev/md127 UUID=a1:b2:c3:d4\n");
     let mut guest = MemGuest::new()
         .disk("/dev/sdb")
@@ -74,8 +92,23 @@ fn every_form_of_device_name_leads_to_the_device() {
         group_uuid: "012345-6789-abcd-efgh-ijkl-mnop-qrstuv".into(),
         uuid: "ABCDEF-GHIJ-KLMN-OPQR-STUV-WXYZ-012345".into(),
     });
-    guest.disks.arrays.push(Identified { device: "/dev/md0".into(), uuid: "a1b2:c3d4".into() });
-    guest.disks.unlocked.push(Identified { device: "/dev/dm-5".into(), uuid: "AABB".into() });
+    guest.disks.arrays.push(Array {
+        device: "/dev/md0".into(),
+        uuid: "a1b2:c3d4".into(),
+        name: "host:data".into(),
+    });
+    for (device, uuid, encrypted) in [
+        ("/dev/mapper/luks-aabb", "AABB", "/dev/sda9"),
+        ("/dev/mapper/luks-own", "", "/dev/sda8"),
+        ("/dev/mapper/cryptsda2", "", "/dev/sda2"),
+        ("/dev/mapper/cryptvolume", "", "/dev/vg-one/lv-two"),
+    ] {
+        guest.disks.unlocked.push(Unlocked {
+            device: device.into(),
+            uuid: uuid.into(),
+            encrypted: encrypted.into(),
+        });
+    }
     let root = only(guest.filesystem("/dev/sda1", tree));
     let mut expected = vec![
         "/dev/sda1 on /",
@@ -94,14 +127,27 @@ fn every_form_of_device_name_leads_to_the_device() {
         "/dev/sdb on /m",
         "/dev/sda1 on /n",
         "/dev/md0 on /o",
-        "/dev/dm-5 on /p",
+        "/dev/mapper/luks-aabb on /p",
         "/dev/sda2 on /q",
         "/dev/sda2 on /r s",
+        "/dev/mapper/cryptsda2 on /s",
+        "/dev/mapper/cryptvolume on /t",
+        "/dev/mapper/luks-own on /u",
+        "/dev/mapper/circle on /v",
+        "/dev/mapper/luks-aabb on /w",
+        "/dev/mapper/luks-aabb on /x",
+        "/dev/vg-one/lv-two on /y",
+        "/dev/disk/by-id/dm-name-circle on /z",
+        "/dev/md0 on /aa",
+        "/dev/md0 on /bb",
+        "/dev/md0 on /cc",
+        "/dev/md0 on /dd",
+        "/dev/md/other on /ee",
     ];
     expected.reverse();
     assert_eq!(mounts(&root), expected);
     let filesystems = names(&root.filesystems());
-    assert_eq!((filesystems.len(), filesystems[0].as_str()), (20, "/dev/sda3"), "swap is among them");
+    assert_eq!((filesystems.len(), filesystems[0].as_str()), (33, "/dev/sda3"), "swap is among them");
 }
 
 #[test]

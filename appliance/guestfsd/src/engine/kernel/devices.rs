@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use disk::fs::DeviceNumber;
+use libguestfs_core::inspect::Unlocked;
 use nix::errno::Errno;
 
 use crate::calls::DEVICE_MAPPER_MAJOR;
@@ -152,6 +153,19 @@ impl Devices {
     /// The device mapper's devices that are no logical volumes: `/dev/mapper/NAME`.
     pub(super) fn mappings(&self) -> Vec<BString> {
         self.mapped().iter().filter(|mapped| !mapped.is_volume).map(Mapped::canonical).collect()
+    }
+
+    /// Encrypted devices that are open. Device-mapper's UUID of one has that of the encrypted device in it:
+    /// `CRYPT-LUKS2-0c1d…-NAME` (cryptsetup, `dm_prepare_uuid`).
+    pub(super) fn unlocked(&self) -> Vec<Unlocked> {
+        let describe = |mapped: &Mapped| {
+            let uuid = self.value(&mapped.kernel, "dm/uuid")?;
+            let uuid = uuid.strip_prefix(b"CRYPT-")?.splitn_str(3, "-").nth(1)?;
+            let below = self.list(&format!("class/block/{}/slaves", mapped.kernel)).into_iter().next()?;
+            let encrypted = self.canonical_of(below.as_bstr())?;
+            Some(Unlocked { device: mapped.canonical(), uuid: uuid.into(), encrypted })
+        };
+        self.mapped().iter().filter_map(describe).collect()
     }
 
     /// Logical volumes that have a device.
@@ -425,7 +439,8 @@ mod tests {
         device("md5", &[("dev", "9:5"), ("size", "0")]);
         device("dm-0", &[("dev", "253:0"), ("dm/name", "v--g-l--v"), ("dm/uuid", "LVM-x")]);
         device("dm-1", &[("dev", "253:1"), ("dm/name", "v--g-pool-tpool"), ("dm/uuid", "LVM-y-tpool")]);
-        device("dm-2", &[("dev", "253:2"), ("dm/name", "luks-x"), ("dm/uuid", "CRYPT-LUKS2-z")]);
+        let luks = [("dm/name", "luks-x"), ("dm/uuid", "CRYPT-LUKS2-0c1d-luks-x"), ("slaves/vdb2", "")];
+        device("dm-2", &[[("dev", "253:2")].as_slice(), &luks].concat());
         device("vdc", &[("dev", "252:32")]);
         let disk =
             |kernel: &str, label: Option<&str>| Disk { kernel: kernel.into(), label: label.map(Into::into) };
@@ -483,6 +498,12 @@ mod tests {
         assert_eq!(devices.seen_partitions(BStr::new("vdb")), [(2, 1 << 20, 2 << 20)]);
         assert_eq!(devices.arrays(), ["/dev/md127"]);
         assert_eq!(devices.mappings(), ["/dev/mapper/luks-x"]);
+        let unlocked = Unlocked {
+            device: "/dev/mapper/luks-x".into(),
+            uuid: "0c1d".into(),
+            encrypted: "/dev/sdb2".into(),
+        };
+        assert_eq!(devices.unlocked(), [unlocked]);
         let label = |label: &str, device: &str| (BString::from(label), BString::from(device));
         assert_eq!(devices.labels(), [label("data", "/dev/sdb"), label("data2", "/dev/sdb2")]);
         assert!(devices.is_read_only(BStr::new("vda")) && !devices.is_read_only(BStr::new("vdb2")));

@@ -17,6 +17,7 @@ use disk::partition::{self, Table};
 use disk::probe::{self, Probe};
 use disk::volume::lvm2::{self, Volumes};
 use disk::{ErrorKind, ReadAt};
+use libguestfs_core::inspect::Unlocked;
 use nix::errno::Errno;
 use rustix::fs::{Advice, AtFlags, Mode, OFlags, StatxFlags, fadvise, statx, syncfs};
 
@@ -127,6 +128,11 @@ impl Kernel {
     /// The device mapper's devices that are no logical volumes: `/dev/mapper/NAME`.
     pub fn mappings(&self) -> Vec<BString> {
         self.devices.mappings()
+    }
+
+    /// Encrypted devices that are open.
+    pub fn unlocked(&self) -> Vec<Unlocked> {
+        self.devices.unlocked()
     }
 
     /// Logical volumes that have a device: `/dev/VG/LV`.
