@@ -179,6 +179,10 @@ fn text(input: &mut Reader<'_>) -> Result<BString, DecodeError> {
 /// whole or half.
 pub fn application(package: Package) -> Option<Application2> {
     let deb = package.format == Format::Deb;
+    let release = match package.release.strip_prefix(b"r") {
+        Some(number) if package.format == Format::Apk => number.into(),
+        _ => package.release,
+    };
     if deb && !package.state.ends_with(b"installed") {
         return None;
     }
@@ -187,7 +191,7 @@ pub fn application(package: Package) -> Option<Application2> {
         app2_display_name: package.display_name,
         app2_epoch: package.epoch.and_then(|epoch| i32::try_from(epoch).ok()).unwrap_or(0),
         app2_version: package.version,
-        app2_release: package.release,
+        app2_release: release,
         app2_arch: package.arch,
         app2_install_path: package.install_path,
         app2_publisher: package.publisher,

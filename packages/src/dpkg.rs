@@ -99,7 +99,8 @@ impl Paragraph {
             self.stray = self.stray.saturating_add(1);
             return;
         };
-        let value = value.trim_ascii();
+        // What follows the text counts as part of it: dpkg-query shows it too.
+        let value = value.trim_ascii_start();
         let is = |field: &str| name.eq_ignore_ascii_case(field.as_bytes());
         let field = if is("Package") {
             &mut self.name

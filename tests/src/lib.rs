@@ -31,9 +31,16 @@ fn build() -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet"]);
     cargo.args(
-        ["virt-cat", "virt-copy-out", "virt-df", "virt-ls", "libguestfs-make-fixed-appliance"]
-            .iter()
-            .flat_map(|tool| ["--package", tool]),
+        [
+            "virt-cat",
+            "virt-copy-out",
+            "virt-df",
+            "virt-inspector",
+            "virt-ls",
+            "libguestfs-make-fixed-appliance",
+        ]
+        .iter()
+        .flat_map(|tool| ["--package", tool]),
     );
     cargo.arg("--manifest-path").arg(repository().join("Cargo.toml"));
     if directory.ends_with("release") {

@@ -60,8 +60,9 @@ fn programs() -> PathBuf {
         "debug" => "dev",
         other => other,
     };
-    let packages =
-        ["virt-cat", "virt-copy-out", "virt-df", "virt-ls"].into_iter().flat_map(|tool| ["--package", tool]);
+    let packages = ["virt-cat", "virt-copy-out", "virt-df", "virt-inspector", "virt-ls"]
+        .into_iter()
+        .flat_map(|tool| ["--package", tool]);
     let arguments = ["build", "--quiet", "--profile", profile].into_iter().chain(packages);
     assert!(Command::new(env!("CARGO")).args(arguments).status().unwrap().success());
     directory.to_owned()

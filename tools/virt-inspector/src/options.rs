@@ -1,0 +1,180 @@
+//! The command line of virt-inspector: which guests, which fields, in which form.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Command, CommandFactory, Parser};
+use virt_common::options::{CommonOptions, Disk, finish};
+use virt_common::{DiskOptions, Error, Guest, Result, operands};
+
+use crate::field::Field;
+use crate::sbom;
+
+/// The command line of virt-inspector.
+#[derive(Debug, Parser)]
+#[command(
+    name = "virt-inspector",
+    version,
+    about = "Report the operating systems of virtual machines and what is installed in them",
+    override_usage = "virt-inspector [OPTIONS] -a DISK [-a DISK]...\n       virt-inspector [OPTIONS] DISK...\n       virt-inspector --xpath QUERY < XML"
+)]
+pub struct Options {
+    #[command(flatten)]
+    pub(crate) disks: DiskOptions,
+
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// Report only these fields
+    ///
+    /// FIELD is the name of an element of the XML, such as hostname or applications; several have commas between. What is
+    /// not asked for is not looked for either: without applications and icon, no filesystem is mounted.
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', hide_possible_values = true)]
+    pub(crate) fields: Vec<Field>,
+
+    /// Print JSON, a line for each guest
+    ///
+    /// See JSON below for what is in it.
+    #[arg(long, conflicts_with_all = ["sbom", "xpath"])]
+    pub(crate) json: bool,
+
+    /// Do not report applications
+    #[arg(long)]
+    no_applications: bool,
+
+    /// Do not report the icon
+    #[arg(long)]
+    no_icon: bool,
+
+    /// How many guests are examined at a time, at most
+    ///
+    /// 0, which is also the default, is the number of processors.
+    #[arg(short = 'P', value_name = "NR_THREADS", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: u32,
+
+    /// Print a software bill of materials, a line for each guest
+    ///
+    /// FORM is cyclonedx (CycloneDX 1.6) or spdx (SPDX 2.3), both as JSON.
+    #[arg(long, value_name = "FORM", hide_possible_values = true, conflicts_with_all = ["fields", "no_applications", "xpath"])]
+    pub(crate) sbom: Option<sbom::Form>,
+
+    /// Evaluate an XPath query on the XML of standard input
+    ///
+    /// The XML is that of a former run, or any other. Nothing is inspected, so no disk may be given.
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) xpath: Option<String>,
+
+    /// Disk images, each a guest of its own
+    #[arg(value_name = "DISK", hide = true)]
+    operands: Vec<OsString>,
+}
+
+impl Options {
+    /// The guests that the command line names: the disks of `-a` are one, and each operand is one.
+    ///
+    /// # Errors
+    /// If it makes no sense, or names a guest of libvirt.
+    pub(crate) fn guests(&self, matches: &ArgMatches) -> Result<Vec<Guest>> {
+        let added = Disk::from_matches(matches)?;
+        let is_one = !added.is_empty();
+        let disks = operands::disks(added, &self.operands)?;
+        Ok(if is_one {
+            vec![Guest::new(disks)]
+        } else {
+            disks.into_iter().map(|disk| Guest::new(vec![disk])).collect()
+        })
+    }
+
+    /// The query, if there is one and nothing else.
+    ///
+    /// # Errors
+    /// If disks are named as well.
+    pub(crate) fn query(&self) -> Result<Option<&str>> {
+        let has_disks =
+            !self.operands.is_empty() || !self.disks.add.is_empty() || !self.disks.domain.is_empty();
+        if self.xpath.is_some() && has_disks {
+            return Err(Error::bad_options("--xpath reads XML from standard input, and no disk"));
+        }
+        Ok(self.xpath.as_deref())
+    }
+
+    /// The fields to report.
+    pub(crate) fn wanted(&self) -> BTreeSet<Field> {
+        let mut fields =
+            if self.fields.is_empty() { Field::all() } else { self.fields.iter().copied().collect() };
+        if self.sbom.is_some() {
+            fields = Field::all();
+        }
+        for (is_unwanted, field) in
+            [(self.no_applications, Field::Applications), (self.no_icon || self.sbom.is_some(), Field::Icon)]
+        {
+            if is_unwanted {
+                fields.remove(&field);
+            }
+        }
+        fields
+    }
+}
+
+/// The command, with all that its manual and completions are made from.
+pub fn command() -> Command {
+    finish(Options::command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+    use virt_common::options::{long_options, short_options};
+
+    fn parsed(arguments: &str) -> (Options, ArgMatches) {
+        let matches = command().try_get_matches_from(arguments.split(' ')).unwrap();
+        (Options::from_arg_matches(&matches).unwrap(), matches)
+    }
+
+    #[test]
+    fn the_options_are_those_of_the_original_and_our_own() {
+        let command = command();
+        command.clone().debug_assert();
+        assert_eq!(
+            long_options(&command).join(" "),
+            "--add --blocksize --connect --domain --echo-keys --fields --format --help --json --key --keys-from-stdin \
+             --no-applications --no-icon --sbom --verbose --version --xpath"
+        );
+        assert_eq!(short_options(&command).join(" "), "-a -c -d -P -v -V -x");
+    }
+
+    #[test]
+    fn disks_with_a_are_one_guest_and_each_operand_is_one() {
+        for (arguments, expected) in [
+            ("virt-inspector -a one.img -a two.img", vec!["one.img+"]),
+            ("virt-inspector ./one.img /b/two.img", vec!["one.img", "two.img"]),
+        ] {
+            let (options, matches) = parsed(arguments);
+            let names: Vec<String> =
+                options.guests(&matches).unwrap().into_iter().map(|guest| guest.name.to_string()).collect();
+            assert_eq!(names, expected, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn fields_are_those_that_were_asked_for() {
+        let wanted = |arguments: &str| parsed(arguments).0.wanted();
+        assert_eq!(wanted("virt-inspector -a x"), Field::all());
+        assert_eq!(
+            wanted("virt-inspector -a x --fields hostname,root"),
+            BTreeSet::from([Field::Root, Field::Hostname])
+        );
+        let none = wanted("virt-inspector -a x --no-applications --no-icon");
+        assert!(!none.iter().any(|field| field.needs_files()) && none.len() + 2 == Field::all().len());
+        assert!(!wanted("virt-inspector -a x --sbom spdx").contains(&Field::Icon));
+    }
+
+    #[test]
+    fn a_query_has_no_disks() {
+        assert_eq!(parsed("virt-inspector --xpath //a").0.query().unwrap(), Some("//a"));
+        for arguments in ["virt-inspector --xpath //a -a x", "virt-inspector --xpath //a ./x"] {
+            assert_eq!(parsed(arguments).0.query().unwrap_err().status(), 2);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! One guest: its operating systems, and a value for each field that was asked for. Nothing is read for the others.
+
+use std::collections::BTreeSet;
+
+use bstr::BString;
+use libguestfs_core::handle::InspectGetIconOpts;
+use libguestfs_core::packages::{Format, Package};
+use libguestfs_core::{ErrorKind, Guestfs};
+use virt_common::options::CommonOptions;
+use virt_common::{Error, Guest, Result};
+
+use crate::field::Field;
+
+/// What a call of the library ends in.
+type Outcome<T> = libguestfs_core::Result<T>;
+
+/// What the library calls a value that it can't name.
+const UNKNOWN: &str = "unknown";
+
+/// What was found of a guest.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Could its disks be opened?
+    pub(crate) is_open: bool,
+    /// Its operating systems, in the library's order.
+    pub(crate) systems: Vec<System>,
+    /// What the user should know though nothing failed.
+    pub(crate) warnings: Vec<Error>,
+    /// What kept it, or the rest of it, from being examined.
+    pub(crate) failures: Vec<Error>,
+}
+
+/// An operating system: values in the order of their fields.
+#[derive(Debug, Default)]
+pub(crate) struct System {
+    /// Fields without a value are not there.
+    pub(crate) values: Vec<(Field, Value)>,
+}
+
+/// The value of a field.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Text(BString),
+    Number(i32),
+    /// True by being there.
+    Flag,
+    /// Mountpoints with their mountables.
+    Mountpoints(Vec<(BString, BString)>),
+    Filesystems(Vec<Filesystem>),
+    /// Letters with their devices.
+    Drives(Vec<(BString, BString)>),
+    Packages {
+        /// The format that the system itself is made of.
+        own: Option<Format>,
+        packages: Vec<Package>,
+    },
+    /// A PNG.
+    Icon(Vec<u8>),
+}
+
+/// A filesystem that belongs to a system. What is not known is empty.
+#[derive(Debug)]
+pub(crate) struct Filesystem {
+    pub(crate) device: BString,
+    pub(crate) kind: BString,
+    pub(crate) label: BString,
+    pub(crate) uuid: BString,
+}
+
+impl System {
+    /// The text of a field; empty if there is none.
+    pub(crate) fn text(&self, wanted: Field) -> &[u8] {
+        let value = self.values.iter().find(|(field, _)| *field == wanted);
+        match value {
+            Some((_, Value::Text(text))) => text,
+            _ => b"",
+        }
+    }
+
+    /// The number of a field; 0 if there is none.
+    pub(crate) fn number(&self, wanted: Field) -> i32 {
+        let value = self.values.iter().find(|(field, _)| *field == wanted);
+        match value {
+            Some((_, Value::Number(number))) => *number,
+            _ => 0,
+        }
+    }
+
+    /// Its packages, if they were asked for.
+    pub(crate) fn packages(&self) -> &[Package] {
+        let packages = self.values.iter().find_map(|(_, value)| match value {
+            Value::Packages { packages, .. } => Some(packages.as_slice()),
+            _ => None,
+        });
+        packages.unwrap_or_default()
+    }
+}
+
+/// Examines a guest.
+pub(crate) fn examine(guest: &Guest, fields: &BTreeSet<Field>, common: &CommonOptions) -> Report {
+    let mut report = Report::default();
+    let done = virt_common::launch(&guest.disks, common).and_then(|handle| {
+        report.is_open = true;
+        let looked = Looking { handle: &handle, guest, fields, report: &mut report }.look();
+        if looked.is_ok() {
+            handle.shutdown()?;
+        }
+        looked
+    });
+    report.failures.extend(done.err().map(|e| about(guest, e)));
+    report
+}
+
+fn about(guest: &Guest, error: Error) -> Error {
+    error.about(&guest.name)
+}
+
+struct Looking<'a> {
+    handle: &'a Guestfs,
+    guest: &'a Guest,
+    fields: &'a BTreeSet<Field>,
+    report: &'a mut Report,
+}
+
+impl Looking<'_> {
+    fn look(&mut self) -> Result<()> {
+        let roots = self.handle.inspect_os()?;
+        for note in self.handle.inspect_notes()? {
+            self.warn(Error::new(note.to_string()));
+        }
+        for root in &roots {
+            self.system(root)?;
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, error: Error) {
+        self.report.warnings.push(about(self.guest, error));
+    }
+
+    /// Adds a system. What of it can't be read is a failure, and the rest is there.
+    fn system(&mut self, root: &BString) -> Result<()> {
+        let mut system = System::default();
+        let needs_files = self.fields.iter().any(|field| field.needs_files());
+        let mounted = if needs_files { self.mount(root)? } else { false };
+        for &field in self.fields {
+            if field.needs_files() && !mounted {
+                continue;
+            }
+            match self.value(root, field) {
+                Ok(Some(value)) => system.values.push((field, value)),
+                Ok(None) => {}
+                Err(error) if self.handle.is_ready() => {
+                    let error = Error::from(error);
+                    self.report.failures.push(about(self.guest, error.about(field.name())));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if needs_files {
+            self.handle.umount_all()?;
+        }
+        self.report.systems.push(system);
+        Ok(())
+    }
+
+    /// Mounts what the system mounts. Is its root there?
+    fn mount(&mut self, root: &BString) -> Result<bool> {
+        let mut mounts = self.handle.inspect_get_mountpoints(root)?.0;
+        // A mountpoint comes after the one that it lies in.
+        mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
+        for (mountpoint, device) in &mounts {
+            if let Err(error) = self.handle.mount_ro(device, mountpoint) {
+                let error = Error::from(error);
+                if mountpoint == "/" || !self.handle.is_ready() {
+                    self.report.failures.push(about(self.guest, error));
+                    return Ok(false);
+                }
+                self.warn(error.hint(format!("what is below {mountpoint} is not reported")));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The value of a field; `None` if the system has none.
+    fn value(&mut self, root: &BString, field: Field) -> Outcome<Option<Value>> {
+        let handle = self.handle;
+        let text = match field {
+            Field::Root => handle.canonical_device_name(root),
+            Field::Name => handle.inspect_get_type(root),
+            Field::Arch => handle.inspect_get_arch(root),
+            Field::Distro => handle.inspect_get_distro(root),
+            Field::ProductName => handle.inspect_get_product_name(root),
+            Field::ProductVariant => handle.inspect_get_product_variant(root),
+            Field::MajorVersion => return Ok(Some(Value::Number(handle.inspect_get_major_version(root)?))),
+            Field::MinorVersion => return Ok(Some(Value::Number(handle.inspect_get_minor_version(root)?))),
+            Field::PackageFormat => handle.inspect_get_package_format(root),
+            Field::PackageManagement => handle.inspect_get_package_management(root),
+            Field::WindowsSystemroot => or_unknown(handle.inspect_get_windows_systemroot(root)),
+            Field::WindowsCurrentControlSet => {
+                or_unknown(handle.inspect_get_windows_current_control_set(root))
+            }
+            Field::WindowsGroupPolicy => return group_policy(handle, root),
+            Field::Hostname => handle.inspect_get_hostname(root),
+            Field::BuildId => or_unknown(handle.inspect_get_build_id(root)),
+            Field::Osinfo => handle.inspect_get_osinfo(root),
+            Field::Mountpoints => return mountpoints(handle, root).map(Some),
+            Field::Filesystems => return filesystems(handle, root).map(Some),
+            Field::DriveMappings => return drives(handle, root),
+            Field::Applications => return self.packages(root).map(Some),
+            Field::Icon => return icon(handle, root),
+        };
+        Ok(Some(text?).filter(|text| text != UNKNOWN).map(Value::Text))
+    }
+
+    fn packages(&mut self, root: &BString) -> Outcome<Value> {
+        let installed = self.handle.installed_packages(root)?;
+        for note in installed.notes {
+            // A database that is broken in part is a failure, though the rest of it is reported.
+            self.report.failures.push(about(self.guest, Error::new(note.to_string())));
+        }
+        let own = Format::named(&self.handle.inspect_get_package_format(root)?);
+        Ok(Value::Packages { own, packages: installed.packages })
+    }
+}
+
+/// The same, with `unknown` where the daemon has no answer.
+fn or_unknown(text: Outcome<BString>) -> Outcome<BString> {
+    match text {
+        Err(error) if error.kind() == ErrorKind::Daemon => Ok(UNKNOWN.into()),
+        other => other,
+    }
+}
+
+/// Only a Windows has an answer.
+fn group_policy(handle: &Guestfs, root: &BString) -> Outcome<Option<Value>> {
+    match handle.inspect_get_windows_group_policy(root) {
+        Ok(has_one) => Ok(has_one.then_some(Value::Flag)),
+        Err(error) if error.kind() == ErrorKind::Daemon => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Short mountpoints first, as in the original.
+fn mountpoints(handle: &Guestfs, root: &BString) -> Outcome<Value> {
+    let mut mounts = Vec::new();
+    for (mountpoint, device) in handle.inspect_get_mountpoints(root)?.0 {
+        mounts.push((mountpoint, handle.canonical_device_name(device)?));
+    }
+    mounts.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+    Ok(Value::Mountpoints(mounts))
+}
+
+fn filesystems(handle: &Guestfs, root: &BString) -> Outcome<Value> {
+    let mut mountables = handle.inspect_get_filesystems(root)?;
+    mountables.sort();
+    let mut filesystems = Vec::new();
+    for mountable in mountables {
+        // One that can't be looked at, for its disk is missing or damaged, has a name at least.
+        let about = |text: Outcome<BString>| match text {
+            Err(error) if error.kind() == ErrorKind::Daemon => Ok(BString::default()),
+            other => other,
+        };
+        filesystems.push(Filesystem {
+            device: handle.canonical_device_name(&mountable)?,
+            kind: about(handle.vfs_type(&mountable))?,
+            label: about(handle.vfs_label(&mountable))?,
+            uuid: about(handle.vfs_uuid(&mountable))?,
+        });
+    }
+    Ok(Value::Filesystems(filesystems))
+}
+
+/// Letters in alphabetical order, whatever their case.
+fn drives(handle: &Guestfs, root: &BString) -> Outcome<Option<Value>> {
+    let mut drives = Vec::new();
+    for (letter, device) in handle.inspect_get_drive_mappings(root)?.0 {
+        drives.push((letter, handle.canonical_device_name(device)?));
+    }
+    drives.sort_by_key(|(letter, _)| letter.to_ascii_lowercase());
+    Ok((!drives.is_empty()).then_some(Value::Drives(drives)))
+}
+
+/// The logo, and not that of the guest's web pages.
+fn icon(handle: &Guestfs, root: &BString) -> Outcome<Option<Value>> {
+    let opts = InspectGetIconOpts { favicon: Some(false), highquality: None };
+    let png = handle.inspect_get_icon(root, &opts)?;
+    Ok((!png.is_empty()).then_some(Value::Icon(png)))
+}

@@ -1,0 +1,80 @@
+//! Guests examined by several threads, and reported in the order of the command line.
+//!
+//! A guest that fails is reported in its place, and the others go on. Each is read by a daemon of its own.
+
+use std::io::{self, Write};
+
+use clap::ArgMatches;
+use virt_common::{Error, Guest, Result, Session, parallel};
+
+use crate::options::Options;
+use crate::report::{Report, examine};
+use crate::xml::Document;
+use crate::{json, sbom, xpath};
+
+/// Reports on all guests, or answers a query.
+///
+/// # Errors
+/// If options do not fit together, there is no guest, or standard output cannot be written.
+pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Result<()> {
+    if let Some(query) = options.query()? {
+        return xpath::run(query, &mut io::stdin().lock(), &mut session.out);
+    }
+    let guests = options.guests(matches)?;
+    let fields = options.wanted();
+    let mut form = Form::begin(options, guests.len() > 1, &mut session.out).map_err(broken)?;
+    let workers = parallel::workers(options.threads, guests.len());
+    let work = |guest: &Guest| examine(guest, &fields, &options.common);
+    parallel::in_order(&guests, workers, work, |guest, report| form.guest(guest, &report, session))?;
+    form.end(&mut session.out).map_err(broken)
+}
+
+/// What is printed.
+enum Form {
+    Xml(Document),
+    Json,
+    Sbom(sbom::Form),
+}
+
+impl Form {
+    fn begin(options: &Options, has_many: bool, out: &mut dyn Write) -> io::Result<Form> {
+        if options.json {
+            return Ok(Form::Json);
+        }
+        match options.sbom {
+            Some(form) => Ok(Form::Sbom(form)),
+            None => Document::begin(has_many, out).map(Form::Xml),
+        }
+    }
+
+    fn guest(&mut self, guest: &Guest, report: &Report, session: &mut Session) -> Result<()> {
+        let out = &mut session.out;
+        match self {
+            Form::Xml(document) => document.guest(guest, report, out),
+            Form::Json => json::line(guest, report, out),
+            // Of a guest that could not be opened there is nothing to list.
+            Form::Sbom(form) if report.is_open => sbom::document(*form, guest, report, out),
+            Form::Sbom(_) => Ok(()),
+        }
+        .map_err(broken)?;
+        for warning in &report.warnings {
+            session.warn(warning);
+        }
+        for failure in &report.failures {
+            session.fail(failure);
+        }
+        // Each guest is shown as soon as it is known.
+        session.out.flush().map_err(broken)
+    }
+
+    fn end(self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Form::Xml(document) => document.end(out),
+            Form::Json | Form::Sbom(_) => Ok(()),
+        }
+    }
+}
+
+fn broken(error: io::Error) -> Error {
+    Error::because("writing standard output", error)
+}
