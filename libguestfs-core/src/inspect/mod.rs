@@ -131,6 +131,8 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Er
                 let mut files = Files::new(tree);
                 look(guest, &disks, &mut files, filesystem, &mut boot_links, &mut found)?;
             }
+            // A partition of a boot loader or a raw one of a database: most disks have one.
+            Opened::NotMountable if filesystem.kind == "unknown" => {}
             Opened::NotMountable => {
                 found.note(&filesystem.mountable, format_args!("{}: cannot be mounted", filesystem.kind));
             }

@@ -506,6 +506,6 @@ fn an_unread_filesystem_that_could_be_a_root_stops_the_inspection() {
 
 #[test]
 fn a_filesystem_that_nothing_can_mount_is_left_out() {
-    let inspection = run(MemGuest::new().kind("/dev/sda1", "unknown"));
-    assert_eq!(inspection.notes, ["/dev/sda1: unknown: cannot be mounted"]);
+    let inspection = run(MemGuest::new().kind("/dev/sda1", "ext4").kind("/dev/sda2", "unknown"));
+    assert_eq!(inspection.notes, ["/dev/sda1: ext4: cannot be mounted"]);
 }
