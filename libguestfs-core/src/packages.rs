@@ -21,6 +21,8 @@ const PACKAGE: u32 = 1;
 const DATABASE: u32 = 2;
 const NOTE: u32 = 3;
 
+/// librpm's word for what a package does not have.
+const NONE: &str = "(none)";
 /// How much is sent at once, in bytes.
 const PIECE: usize = 64 << 10;
 /// Longest record that is taken, in bytes: what the limits of the texts come to, and some numbers.
@@ -186,27 +188,37 @@ pub fn application(package: Package) -> Option<Application2> {
     if deb && !package.state.ends_with(b"installed") {
         return None;
     }
+    // A public key has no architecture.
+    let none = if package.format == Format::Rpm { NONE } else { "" };
+    let or_none = |text: BString| if text.is_empty() { none.into() } else { text };
     Some(Application2 {
         app2_name: package.name,
         app2_display_name: package.display_name,
         app2_epoch: package.epoch.and_then(|epoch| i32::try_from(epoch).ok()).unwrap_or(0),
         app2_version: package.version,
         app2_release: release,
-        app2_arch: package.arch,
+        app2_arch: or_none(package.arch),
         app2_install_path: package.install_path,
         app2_publisher: package.publisher,
-        app2_url: package.url,
+        app2_url: or_none(package.url),
         // Of rpm and apk, libguestfs does not look at it.
         app2_source_package: if deb { package.source_package } else { BString::default() },
-        app2_summary: package.summary,
-        app2_description: package.description,
+        app2_summary: or_none(package.summary),
+        app2_description: or_none(package.description),
         app2_class: package.class,
         ..Application2::default()
     })
 }
 
 /// The package that libguestfs shows so.
-pub(crate) fn package(format: Format, shown: Application2) -> Package {
+pub(crate) fn package(format: Format, mut shown: Application2) -> Package {
+    for text in
+        [&mut shown.app2_arch, &mut shown.app2_url, &mut shown.app2_summary, &mut shown.app2_description]
+    {
+        if *text == NONE {
+            text.clear();
+        }
+    }
     Package {
         display_name: shown.app2_display_name,
         // 0 stands for none too.
@@ -298,9 +310,12 @@ mod tests {
     fn an_application_is_what_libguestfs_lists() {
         let mut package = some().packages.remove(0);
         assert_eq!(application(package.clone()).unwrap().app2_source_package, "", "not of an rpm");
+        package.arch.clear();
+        assert_eq!(application(package.clone()).unwrap().app2_arch, "(none)");
         package.format = Format::Deb;
         package.state = "half-installed".into();
-        assert_eq!(application(package.clone()).unwrap().app2_source_package, "text 10");
+        let shown = application(package.clone()).unwrap();
+        assert_eq!([&shown.app2_source_package, &shown.app2_arch], ["text 10", ""]);
         package.state = "unpacked".into();
         assert_eq!(application(package), None);
     }

@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::limits::{FIELD, NAMES, NOTES, PACKAGES, SMALL_FILE, TEXT};
 use crate::package::{Database, Format, Installed, Note, Package};
 use crate::source::{File, Tree};
-use crate::{apk, dpkg, pacman};
+use crate::{apk, dpkg, flatpak, pacman, pkg, portage, rpm, snap, xbps};
 
 /// The packages of `formats` that are installed in a guest.
 ///
@@ -17,9 +17,14 @@ pub fn installed(tree: &dyn Tree, formats: &[Format]) -> Installed {
     for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
         match format {
             Format::Deb => dpkg::read(tree, &mut found),
+            Format::Rpm => rpm::read(tree, &mut found),
             Format::Apk => apk::read(tree, &mut found),
             Format::Pacman => pacman::read(tree, &mut found),
-            _ => {}
+            Format::Ebuild => portage::read(tree, &mut found),
+            Format::Xbps => xbps::read(tree, &mut found),
+            Format::Pkg => pkg::read(tree, &mut found),
+            Format::Snap => snap::read(tree, &mut found),
+            Format::Flatpak => flatpak::read(tree, &mut found),
         }
     }
     found.finish()

@@ -23,15 +23,25 @@
 )]
 
 mod apk;
+mod bytes;
+mod chain;
 mod dpkg;
+mod error;
+mod flatpak;
 mod found;
 pub mod limits;
 mod lines;
 mod package;
 mod pacman;
+mod pkg;
+mod portage;
+mod rpm;
+mod snap;
 mod source;
+mod sqlite;
 #[cfg(test)]
 mod tests;
+mod xbps;
 
 pub use found::installed;
 pub use package::{Database, Format, Installed, Note, Package};

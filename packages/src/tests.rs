@@ -8,6 +8,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::{File, Format, Installed, Memory, Tree, installed};
 
 mod deb;
+mod others;
 mod text;
 
 /// The files of a guest. A file whose content is `Err` can't be read.
