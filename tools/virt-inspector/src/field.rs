@@ -47,6 +47,10 @@ pub(crate) enum Field {
     Filesystems,
     /// Drive letters of a Windows
     DriveMappings,
+    /// Directory of the root filesystem that it runs from, if not /
+    Deployment,
+    /// Snapshots of its root
+    Snapshots,
     /// Installed packages
     Applications,
     /// Logo
@@ -76,6 +80,8 @@ impl Field {
             Field::Mountpoints => "mountpoints",
             Field::Filesystems => "filesystems",
             Field::DriveMappings => "drive_mappings",
+            Field::Deployment => "deployment",
+            Field::Snapshots => "snapshots",
             Field::Applications => "applications",
             Field::Icon => "icon",
         }

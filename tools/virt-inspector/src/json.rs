@@ -67,6 +67,10 @@ impl Serialize for System {
                 }
                 Value::Filesystems(filesystems) => map.serialize_entry(key, filesystems)?,
                 Value::Drives(drives) => map.serialize_entry(key, &pairs(drives, ["name", "device"]))?,
+                Value::Snapshots(snapshots) => {
+                    let device = |snapshot| Texts([("device", snapshot)]);
+                    map.serialize_entry(key, &snapshots.iter().map(device).collect::<Vec<_>>())?;
+                }
                 Value::Packages { packages, .. } => {
                     map.serialize_entry(key, &packages.iter().map(Application).collect::<Vec<_>>())?;
                 }

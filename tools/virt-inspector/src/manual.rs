@@ -80,6 +80,12 @@ drive letters are.
 = mountpoints, filesystems
 What is mounted where, and all filesystems that belong to the system, with type, label and UUID.
 
+= deployment
+The directory of the root filesystem that the system runs from, where that is not / itself (ostree). Not in the original.
+
+= snapshots
+Snapshots of the root (<snapshot>, objects with \"device\"), which the original takes for systems of their own.
+
 = applications
 The installed packages.
 

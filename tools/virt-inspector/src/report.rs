@@ -49,6 +49,8 @@ pub(crate) enum Value {
     Filesystems(Vec<Filesystem>),
     /// Letters with their devices.
     Drives(Vec<(BString, BString)>),
+    /// Mountables.
+    Snapshots(Vec<BString>),
     Packages {
         /// The format that the system itself is made of.
         own: Option<Format>,
@@ -207,6 +209,14 @@ impl Looking<'_> {
             Field::Mountpoints => return mountpoints(handle, root).map(Some),
             Field::Filesystems => return filesystems(handle, root).map(Some),
             Field::DriveMappings => return drives(handle, root),
+            Field::Deployment => {
+                let deployment = handle.inspect_deployment(root)?;
+                return Ok(Some(deployment).filter(|path| path != "/").map(Value::Text));
+            }
+            Field::Snapshots => {
+                let snapshots = handle.inspect_snapshots(root)?;
+                return Ok(Some(snapshots).filter(|list| !list.is_empty()).map(Value::Snapshots));
+            }
             Field::Applications => return self.packages(root).map(Some),
             Field::Icon => return icon(handle, root),
         };

@@ -8,7 +8,8 @@
 //!     …
 //! ```
 //!
-//! What many guests have is in one document of its own: `<guests>` with a `<guest>` for each, which has its disks, its
+//! Elements that the original lacks are there only if they have a content: `build_id` (newer versions of it have that),
+//! `deployment` and `snapshots`. What many guests have is in one document of its own: `<guests>` with a `<guest>` for each, which has its disks, its
 //! `<operatingsystems>` and its errors.
 
 use std::io::{self, Write};
@@ -90,6 +91,9 @@ fn system(xml: &mut Xml<'_>, system: &System) -> io::Result<()> {
             Value::Drives(drives) => xml.list(name, drives, |xml, (letter, device)| {
                 xml.text_with("drive_mapping", &[("name", letter)], device)
             })?,
+            Value::Snapshots(snapshots) => {
+                xml.list(name, snapshots, |xml, snapshot| xml.text("snapshot", snapshot))?;
+            }
             Value::Packages { own, packages } => {
                 let listed = packages.iter().filter(|package| own.is_none_or(|own| own == package.format));
                 let listed: Vec<Application2> = listed.cloned().filter_map(packages::application).collect();
