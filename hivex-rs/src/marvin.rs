@@ -1,0 +1,30 @@
+//! Marvin32, the hash that entries of transaction logs carry (US patent 20130262421 describes it).
+
+/// The seed that the registry uses: 14219357686671994754, by the specification of the log format.
+const SEED: u64 = 0xC555_4E7A_884D_EF82;
+
+/// The hash of `data` under the registry's seed.
+pub(crate) fn hash(data: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h] = SEED.to_le_bytes();
+    let mut state = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+    let (words, rest) = data.as_chunks::<4>();
+    for word in words {
+        state = mix(state, u32::from_le_bytes(*word));
+    }
+    // The bytes that are left, then a byte of 0x80, as one more word; and a word of 0.
+    let mut last = [0; 4];
+    for (to, from) in last.iter_mut().zip(rest.iter().chain([&0x80])) {
+        *to = *from;
+    }
+    let (low, high) = mix(mix(state, u32::from_le_bytes(last)), 0);
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn mix((low, high): (u32, u32), word: u32) -> (u32, u32) {
+    let low = low.wrapping_add(word);
+    let high = high ^ low;
+    let low = low.rotate_left(20).wrapping_add(high);
+    let high = high.rotate_left(9) ^ low;
+    let low = low.rotate_left(27).wrapping_add(high);
+    (low, high.rotate_left(19))
+}
