@@ -126,11 +126,9 @@ impl Hive {
         })?;
         let mut pieces = Vec::with_capacity(count);
         for piece in data.chunks(SEGMENT) {
-            // A piece's cell has 4 bytes more than its data.
+            // Windows makes all pieces equally long, the last one too, with 4 bytes more than their data.
             let mut content = piece.to_vec();
-            if piece.len() == SEGMENT {
-                content.extend_from_slice(&[0; 4]);
-            }
+            content.resize(SEGMENT.saturating_add(4), 0);
             match self.store(&content) {
                 Ok(piece) => pieces.push(piece),
                 Err(error) => {

@@ -1,0 +1,74 @@
+//! Random changes: libhivex reads exactly the tree that is meant, and the hive keeps the rules of its format.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use hivex::{Hive, Options};
+use support::model::{Key, changes};
+use support::{Random, assert_same, python, real, run, scratch};
+
+const WRITE: Options = Options { strict: true, write: true, time: None };
+/// How many hives a check is of: each is a file until then.
+const BATCH: usize = 200;
+
+/// `count` sequences of changes, by the seeds `seed`, `seed + 1`…; each begins where `make` begins.
+fn sequences(name: &str, strict: bool, seed: u64, count: usize, make: impl Fn() -> Hive) {
+    let directory = scratch(name);
+    let mut batch: Vec<(PathBuf, String)> = Vec::new();
+    for number in 0..count {
+        let mut random = Random((seed + u64::try_from(number).unwrap()) << 1 | 1);
+        let mut hive = make();
+        let mut model = Key::read(&hive, hive.root());
+        for _ in 0..=random.below(2) {
+            let count = random.below(50) + 1;
+            changes(&mut hive, &mut model, &mut random, count);
+            hive.commit().unwrap();
+            // Half of the changes are made to a hive that was opened anew.
+            hive = Hive::open(hive.into_image(), WRITE).unwrap();
+            let read = Key::read(&hive, hive.root());
+            assert_same(&format!("{name} {number}, read by hivex-rs"), &read.dump(), &model.dump());
+            assert_eq!(hive.notes(), [], "{name} {number}");
+        }
+        let path = directory.join(format!("{number}"));
+        fs::write(&path, hive.image()).unwrap();
+        batch.push((path, model.dump()));
+        if batch.len() == BATCH || number + 1 == count {
+            let mut trees = python("trees.py");
+            trees.args(strict.then_some("--strict")).args(batch.iter().map(|(path, _)| path));
+            let theirs = run(&mut trees);
+            let expected: String = batch.iter().map(|(_, tree)| format!("==\n{tree}")).collect();
+            assert_same(&format!("{name} up to {number}, read by libhivex"), &expected, &theirs);
+            batch.drain(..).for_each(|(path, _)| fs::remove_file(path).unwrap());
+        }
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+fn from_new(seed: u64, count: usize) {
+    sequences("new", true, seed, count, || Hive::create(WRITE).unwrap());
+}
+
+fn from_real(seed: u64, count: usize) {
+    let image = fs::read(real("BCD")).unwrap();
+    sequences("bcd", false, seed, count, || Hive::open(image.clone(), WRITE).unwrap());
+}
+
+#[test]
+fn a_new_hive_is_what_was_put_into_it() {
+    from_new(1, 150);
+}
+
+#[test]
+fn a_real_hive_of_minor_version_3_is_what_it_was_changed_to() {
+    from_real(1, 100);
+}
+
+#[test]
+#[ignore = "ten minutes: 10,000 sequences, for changes to the writer"]
+fn ten_thousand_sequences() {
+    from_new(1_000_000, 7000);
+    from_real(2_000_000, 3000);
+}
