@@ -72,3 +72,27 @@ fn ten_thousand_sequences() {
     from_new(1_000_000, 7000);
     from_real(2_000_000, 3000);
 }
+
+/// Hives that libhivex changes: what it makes is read, is changed further, and is read by libhivex again.
+#[test]
+fn what_libhivex_writes_is_read_and_changed_further() {
+    let directory = scratch("theirs");
+    let bcd = fs::read(real("BCD")).unwrap();
+    for seed in 0..24u64 {
+        let path = directory.join("hive");
+        let start = if seed % 2 == 0 { Hive::create(WRITE).unwrap().into_image() } else { bcd.clone() };
+        fs::write(&path, start).unwrap();
+        let meant = run(python("edit.py").args([seed.to_string(), "150".to_owned()]).arg(&path));
+        let mut hive = Hive::open(fs::read(&path).unwrap(), WRITE).unwrap();
+        let mut model = Key::read(&hive, hive.root());
+        assert_same(&format!("hive {seed} of libhivex"), &model.dump(), &meant);
+        let mut random = Random(seed << 1 | 1);
+        changes(&mut hive, &mut model, &mut random, 40);
+        hive.commit().unwrap();
+        fs::write(&path, hive.image()).unwrap();
+        assert_eq!(Hive::open(hive.into_image(), WRITE).unwrap().notes(), []);
+        let theirs = run(python("trees.py").arg(&path));
+        assert_same(&format!("hive {seed}, changed further"), &format!("==\n{}", model.dump()), &theirs);
+    }
+    fs::remove_dir_all(directory).unwrap();
+}

@@ -114,6 +114,22 @@ impl Hive {
         self.set_len(start, len, false)
     }
 
+    /// Makes one free cell of those that lie there.
+    pub(super) fn join_free(&mut self, offset: u32, len: u32) -> Result<()> {
+        let end = offset.saturating_add(len);
+        let first = self.map.cell(self.bins(), offset)?;
+        let mut at = first.start.saturating_add(first.len);
+        if at == end {
+            return Ok(());
+        }
+        while at < end {
+            let cell = self.map.cell(self.bins(), at)?;
+            self.map.starts.remove(at / ALIGN);
+            at = cell.start.saturating_add(cell.len);
+        }
+        self.set_len(offset, len, false)
+    }
+
     /// Writes a cell's length.
     fn set_len(&mut self, offset: u32, len: u32, used: bool) -> Result<()> {
         let len = i32::try_from(len).map_err(|_| full())?;

@@ -59,8 +59,12 @@ impl Hive {
         if !self.map.broken.is_empty() || self.map.end != header.bins {
             return Err(Error::corrupt("the bins of the hive are damaged: it can't be changed safely"));
         }
-        self.editor = Some(Box::new(owners::editor(self)?));
-        Ok(())
+        let mut editor = owners::editor(self);
+        let free = owners::free_cells(self, &editor)?;
+        free.iter().for_each(|(offset, len)| editor.add_free(*offset, *len));
+        self.editor = Some(Box::new(editor));
+        // Not every writer joins free cells.
+        free.into_iter().try_for_each(|(offset, len)| self.join_free(offset, len))
     }
 
     fn editor(&mut self) -> Result<&mut Editor> {

@@ -11,8 +11,8 @@ use crate::key::{Key, NONE, VOLATILE_LIST};
 use crate::subkeys::List;
 use crate::values::Stored;
 
-/// The state to begin changes with.
-pub(super) fn editor(hive: &Hive) -> Result<Editor> {
+/// Who refers to what in a hive.
+pub(super) fn editor(hive: &Hive) -> Editor {
     let mut walk = Walk { hive, editor: Editor::default(), nodes: Vec::new(), security: Bits::default() };
     walk.claim_node(hive.root().0);
     while let Some(node) = walk.nodes.pop() {
@@ -20,14 +20,13 @@ pub(super) fn editor(hive: &Hive) -> Result<Editor> {
             walk.node(node, &key);
         }
     }
-    let mut editor = walk.editor;
-    add_free_cells(hive, &mut editor)?;
-    Ok(editor)
+    walk.editor
 }
 
-/// Free cells that nothing refers to.
-fn add_free_cells(hive: &Hive, editor: &mut Editor) -> Result<()> {
+/// Free cells that nothing refers to, each with those that follow it: their offsets and lengths.
+pub(super) fn free_cells(hive: &Hive, editor: &Editor) -> Result<Vec<(u32, u32)>> {
     let bins = hive.bins();
+    let mut found: Vec<(u32, u32)> = Vec::new();
     let mut at = 0;
     let mut bin_end = 0;
     while at < hive.map.end {
@@ -39,11 +38,14 @@ fn add_free_cells(hive: &Hive, editor: &mut Editor) -> Result<()> {
         let cell = hive.map.cell(bins, at)?;
         let len = cell.len.saturating_add(CELL_HEADER);
         if !cell.used && !editor.owned.contains(at / ALIGN) {
-            editor.add_free(at, len);
+            match found.last_mut() {
+                Some((before, sum)) if before.saturating_add(*sum) == at => *sum = sum.saturating_add(len),
+                _ => found.push((at, len)),
+            }
         }
         at = at.saturating_add(len);
     }
-    Ok(())
+    Ok(found)
 }
 
 struct Walk<'a> {

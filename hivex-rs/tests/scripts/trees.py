@@ -120,7 +120,7 @@ class Checker:
     def subkeys(self, offset):
         at = self.cell(offset, 4, "list")
         kind, count = self.image[at:at + 2].decode("latin-1"), self.u16(at + 2)
-        self.expect(count > 0, f"list at {offset:#x} is empty")
+        self.expect(count > 0 or not self.strict, f"list at {offset:#x} is empty")
         if kind == "ri":
             self.expect(4 + 4 * count <= self.used[offset], f"list at {offset:#x} is longer than its cell")
             lists = [self.u32(at + 4 + 4 * i) for i in range(count)]
@@ -144,7 +144,7 @@ class Checker:
                 longest_data = max(longest_data, length & 0x7FFFFFFF)
                 if length & 0x80000000:
                     self.expect(length & 0x7FFFFFFF <= 4, f"value at {offset:#x} is longer than its field")
-                elif length > 16344 and self.minor >= 4:
+                elif length > 16344 and self.minor >= 4 and (self.strict or self.used.get(data, 0) < length):
                     self.pieces(data, length)
                 elif length:
                     self.cell(data, length, "data")
