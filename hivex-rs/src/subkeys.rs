@@ -60,7 +60,11 @@ impl Hive {
     pub(crate) fn subkeys(&self, node: Node) -> Result<Vec<Entry>> {
         let key = self.key(node)?;
         let mut entries = Vec::new();
-        if key.subkeys == 0 || key.subkey_list == NONE {
+        if key.subkeys == 0 {
+            return Ok(entries);
+        }
+        if key.subkey_list == NONE {
+            self.damaged(node.0, format!("says that it has {} subkeys, and has no list", key.subkeys))?;
             return Ok(entries);
         }
         let mut lists = Vec::new();

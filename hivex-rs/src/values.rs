@@ -100,7 +100,11 @@ impl Hive {
     /// A key's list of values.
     pub(crate) fn value_offsets(&self, node: Node) -> Result<Vec<u32>> {
         let key = self.key(node)?;
-        if key.values == 0 || key.value_list == NONE {
+        if key.values == 0 {
+            return Ok(Vec::new());
+        }
+        if key.value_list == NONE {
+            self.damaged(node.0, format!("says that it has {} values, and has no list", key.values))?;
             return Ok(Vec::new());
         }
         let (elements, _) = self.content(key.value_list)?.as_chunks::<4>();

@@ -87,8 +87,9 @@ impl Hive {
     fn visible(&self, node: Node, met: &mut Bits) -> Result<(Vec<Value>, Vec<Node>)> {
         let key = self.key(node)?;
         let mut is_new = |list: u32, count: u32| {
+            // A missing list is noted where it is read.
             if count == 0 || list == NONE {
-                return Ok(false);
+                return Ok(true);
             }
             let new = met.insert(list / 8);
             if !new {

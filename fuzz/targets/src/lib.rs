@@ -8,6 +8,7 @@ mod archive;
 mod conversation;
 mod filesystem;
 mod guest;
+mod hive;
 mod image;
 mod journal;
 mod seeds;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("ext_journal", journal::journal),
     ("guest", guest::guest),
     ("archive", archive::archive),
+    ("hive", hive::hive),
     ("wire_call", wire::call),
     ("wire_reply", wire::reply),
     ("wire_client", conversation::client),

@@ -11,7 +11,7 @@ use disk::{MemSource, ReadAt, partition};
 use libguestfs_core::wire::xdr::Encode;
 use libguestfs_core::wire::{Chunk, Direction, Header, Status};
 
-use crate::{archive, conversation, guest, journal};
+use crate::{archive, conversation, guest, hive, journal};
 
 /// The guests that seeds are taken from.
 const GUESTS: &[&str] = &["bare-ext4", "debian-mini", "dos-partitions", "not-a-guest", "split-usr"];
@@ -87,6 +87,7 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
         }
         "ext_journal" => seeds = journal::seeds()?,
         "archive" => seeds = archive::seeds(),
+        "hive" => seeds = hive::seeds()?,
         "guest" => {
             let path = data.join("../../libguestfs-core/src/inspect/tests/guests.txt");
             let table =

@@ -85,10 +85,11 @@ impl Hive {
         let key = self.key(node)?;
         if key.subkeys > 0 && key.subkey_list != NONE && !self.is_well_sorted(node, key.subkey_list) {
             self.make_list_anew(node, key.subkey_list)?;
-        } else if key.subkeys == 0 && key.subkey_list != NONE {
-            // A list that says nothing.
+        } else if key.subkeys == 0 || key.subkey_list == NONE {
+            // A list or a number that says nothing.
             let cell = self.content_mut(node.0)?;
             cell.put32(key::SUBKEY_LIST, NONE)?;
+            cell.put32(key::SUBKEYS, 0)?;
             self.free_lists(key.subkey_list, 0)?;
         }
         self.editor()?.sorted.insert(node.0);
