@@ -10,7 +10,9 @@
 use std::collections::BTreeMap;
 
 use bstr::{BStr, BString, ByteSlice, ByteVec};
-use libguestfs_core::inspect::{Disks, Entry, Filesystem, Guest, Opened, Tag, Tree, inspect, osinfo};
+use libguestfs_core::inspect::{
+    Disks, Entry, Filesystem, GptPartition, Guest, Opened, Tag, Tree, inspect, osinfo, osinfo_of_windows,
+};
 
 /// Begins an entry.
 pub(crate) const ENTRY: u8 = 0xFE;
@@ -110,27 +112,47 @@ impl Tree for &Files {
     }
 }
 
-/// Two disks of two partitions; the files are on the first one.
-struct Disk<'a>(&'a Files);
+/// Two disks of two partitions; the files are on the first one, in a filesystem of this kind.
+struct Disk<'a>(&'a Files, &'static str);
+
+/// Kinds of filesystem that inspection looks at differently. Of btrfs there is a subvolume with the same files.
+const KINDS: [&str; 3] = ["ext4", "iso9660", "btrfs"];
+/// That subvolume.
+const SUBVOLUME: &str = "btrfsvol:/dev/sda1/@";
+/// The types of the partitions: root, swap, /home and the EFI system partition (Discoverable Partitions Specification).
+const TYPES: [(&str, &str, &str); 4] = [
+    (ROOT, "/dev/sda", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"),
+    ("/dev/sda2", "/dev/sda", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"),
+    ("/dev/sda3", "/dev/sda", "933AC7E1-2EB4-4F13-B844-0E14E2AEF915"),
+    ("/dev/sdb1", "/dev/sdb", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
+];
 
 impl<'a> Guest for Disk<'a> {
     type Error = String;
     type Tree = &'a Files;
 
     fn disks(&mut self) -> Result<Disks, String> {
-        let kinds = [(ROOT, "ext4"), ("/dev/sda2", "swap"), ("/dev/sdb1", "unknown")];
+        let mut kinds = vec![(ROOT, self.1), ("/dev/sda2", "swap"), ("/dev/sdb1", "unknown")];
+        kinds.extend((self.1 == "btrfs").then_some((SUBVOLUME, "btrfs")));
+        let partition = |(device, disk, kind): (&str, &str, &str)| GptPartition {
+            device: device.into(),
+            disk: disk.into(),
+            kind: kind.into(),
+        };
         let filesystem =
             |(device, kind): (&str, &str)| Filesystem { mountable: device.into(), kind: kind.into() };
         Ok(Disks {
             devices: vec!["/dev/sda".into(), "/dev/sdb".into()],
             partitions: ["/dev/sda1", "/dev/sda2", "/dev/sdb1", "/dev/sdb2"].map(BString::from).to_vec(),
-            filesystems: kinds.map(filesystem).to_vec(),
+            gpt: TYPES.map(partition).to_vec(),
+            filesystems: kinds.into_iter().map(filesystem).collect(),
             ..Disks::default()
         })
     }
 
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<&'a Files>, String> {
-        Ok(if filesystem.mountable == ROOT { Opened::Tree(self.0) } else { Opened::NotMountable })
+        let is_there = filesystem.mountable == ROOT || filesystem.mountable == SUBVOLUME;
+        Ok(if is_there { Opened::Tree(self.0) } else { Opened::NotMountable })
     }
 
     fn find(&mut self, tag: Tag, value: &BStr) -> Result<Option<BString>, String> {
@@ -145,20 +167,33 @@ impl<'a> Guest for Disk<'a> {
 /// A guest of any files: what inspection says of it is the same twice, and not longer than what it was read from.
 pub(crate) fn guest(data: &[u8]) {
     let files = Files::parse(data);
-    let found = inspect(&mut Disk(&files));
-    assert_eq!(found, inspect(&mut Disk(&files)), "the same guest, inspected twice");
+    for kind in KINDS {
+        guest_of_kind(data, &files, kind);
+    }
+}
+
+fn guest_of_kind(data: &[u8], files: &Files, kind: &'static str) {
+    let found = inspect(&mut Disk(files, kind));
+    assert_eq!(found, inspect(&mut Disk(files, kind)), "the same guest, inspected twice");
     let Ok(inspection) = found else { return };
-    assert!(inspection.roots.len() <= 1, "one filesystem has one root at most");
+    let filesystems = if kind == "btrfs" { 2 } else { 1 };
+    let systems = inspection.roots.len() + inspection.snapshots.len();
+    assert!(systems <= filesystems, "one filesystem has one root at most");
+    for snapshot in &inspection.snapshots {
+        assert!(inspection.root(snapshot.of.as_bstr()).is_some(), "a snapshot is of a root");
+    }
     for root in &inspection.roots {
         let (major, minor) = (root.major_version(), root.minor_version());
         assert!(major >= 0 && minor >= 0, "version {major}.{minor}");
         let distro = root.distro();
         osinfo(root.os_type().into(), distro.as_bstr(), major, minor);
+        let (product, build) = (root.product_name(), root.build_id());
+        osinfo_of_windows(major, minor, product.as_bstr(), "Server".into(), build.as_bstr());
         // Every mount and mapping comes from a line of its own, but for the root, which is always there. One line of
         // mdadm.conf may stand for several names of its array.
-        let lines = data.lines().count() + 1;
+        let lines = data.lines().count() + 1 + TYPES.len();
         assert!(root.mountpoints().len() <= lines && root.filesystems().len() <= lines);
-        let mut texts = vec![root.product_name(), root.arch(), root.hostname(), root.build_id()];
+        let mut texts = vec![product, root.arch(), root.hostname(), build, root.deployment()];
         texts.extend(root.drive_mappings().into_iter().map(|(name, _)| name));
         for text in texts {
             // Some texts are put together of two, and "unknown" stands for an empty one.
@@ -183,7 +218,62 @@ pub(crate) fn seeds(table: &str) -> Vec<Vec<u8>> {
         file(&mut devices, path, content.as_bytes());
     }
     seeds.push(devices);
+    seeds.push(ostree());
+    seeds.extend(MEDIA.iter().map(|files| {
+        let mut medium = Vec::new();
+        for (path, content) in *files {
+            file(&mut medium, path, content.as_bytes());
+        }
+        medium
+    }));
     seeds
+}
+
+/// Media to install from, by their files.
+const MEDIA: &[&[(&str, &str)]] = &[
+    &[
+        ("/.disk/info", "Debian GNU/Linux 12.5.0 \"Bookworm\" - Official amd64 NETINST\n"),
+        ("/.disk/cd_type", "not_complete\n"),
+    ],
+    &[
+        ("/.treeinfo", "[general]\narch = x86_64\nfamily = Fedora\nversion = 39\n"),
+        ("/.discinfo", "1698865000.1\n39\nx86_64\n1,2\n"),
+    ],
+    &[("/media.1/media", "SUSE - x\nSLE-15-SP5-Full-x86_64-Build146.1\n2\n")],
+    &[("/content", "LABEL openSUSE 11.4\nBASEARCHS i586 x86_64\n")],
+    &[("/sources/install.wim", "MSWIM"), ("/bootmgr", "x"), ("/efi/boot/bootx64.efi", "MZ")],
+    &[("/7.5/amd64/bsd.rd", "x")],
+    &[("/LiveOS/squashfs.img", "hsqs"), ("/boot/grub2/grub.cfg", "menuentry 'Start Fedora-Live 39' {\n")],
+    &[("/.alpine-release", "alpine-standard 3.19.1 240126\n"), ("/apks/x86_64/INDEX", "x")],
+];
+
+/// An ostree with a deployment, whose root has an enabled mount unit.
+fn ostree() -> Vec<u8> {
+    let mut data = Vec::new();
+    let name = format!("{}.0", "a".repeat(64));
+    let top = format!("/ostree/deploy/os/deploy/{name}");
+    let link = "/ostree/boot.1/os/b/0";
+    for (path, content) in [
+        ("/ostree/repo/config", "[core]\n".to_owned()),
+        (&format!("{top}/usr/lib/os-release"), "ID=fedora\nVERSION_ID=40\nPRETTY_NAME=Fedora\n".to_owned()),
+        (
+            &format!("{top}/etc/systemd/system/local-fs.target.wants/srv.mount"),
+            "[Mount]\nWhat=/dev/sdb2\nWhere=/srv\nType=xfs\n".to_owned(),
+        ),
+        ("/boot/loader/entries/ostree-1.conf", format!("version 1\noptions ostree={link} rw\n")),
+    ] {
+        file(&mut data, path, content.as_bytes());
+    }
+    for (path, target) in [
+        (format!("{top}/etc/os-release"), "../usr/lib/os-release".to_owned()),
+        (link.to_owned(), format!("../../../deploy/os/deploy/{name}")),
+    ] {
+        data.push(ENTRY);
+        data.push_str(path);
+        data.push(TARGET);
+        data.push_str(target);
+    }
+    data
 }
 
 /// Files that most guests have: an fstab of every kind of name, a host's name, a binary of x86-64.

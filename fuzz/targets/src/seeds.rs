@@ -89,10 +89,14 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
         "archive" => seeds = archive::seeds(),
         "hive" => seeds = hive::seeds()?,
         "guest" => {
-            let path = data.join("../../libguestfs-core/src/inspect/tests/guests.txt");
-            let table =
-                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            seeds = guest::seeds(&table);
+            let tables = data.join("../../libguestfs-core/src/inspect/tests");
+            let mut text = String::new();
+            for name in ["guests.txt", "relatives.txt"] {
+                let path = tables.join(name);
+                text +=
+                    &fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            }
+            seeds = guest::seeds(&text);
         }
         "wire_client" => seeds = conversation::client_seeds(),
         "wire_server" => seeds = conversation::server_seeds(),

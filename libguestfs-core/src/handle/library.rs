@@ -145,6 +145,13 @@ impl Guestfs {
         let os_type = self.inspect_get_type(root)?;
         let distro = self.inspect_get_distro(root)?;
         let (major, minor) = (self.inspect_get_major_version(root)?, self.inspect_get_minor_version(root)?);
+        if os_type == "windows" {
+            let product = self.inspect_get_product_name(root)?;
+            let variant = self.inspect_get_product_variant(root)?;
+            let build = self.inspect_get_build_id(root)?;
+            let [product, variant, build] = [&product, &variant, &build].map(|text| text.as_bstr());
+            return Ok(inspect::osinfo_of_windows(major, minor, product, variant, build));
+        }
         Ok(inspect::osinfo(os_type.as_bstr(), distro.as_bstr(), major, minor))
     }
 

@@ -114,6 +114,7 @@ static DISTROS: &[Distro] = &[
     row("alpinelinux", &["alpine"], &ALPINE),
     row("altlinux", &["altlinux"], &ALT),
     row("amzn", &["amzn"], &AMAZON),
+    row("anolis", &["anolis"], &LIKE_RED_HAT),
     row("archlinux", &["arch"], &ARCH).os_release(OsRelease::Rolling),
     // Arch on other processors goes by a name of its own.
     row("archarm", &["archarm"], &ARCH).os_release(OsRelease::Rolling),
@@ -122,9 +123,11 @@ static DISTROS: &[Distro] = &[
     row("photon", &["photon"], &DNF),
     bare("buildroot", &["buildroot"]).os_release(OsRelease::Second),
     row("centos", &["centos"], &RED_HAT).os_release(OsRelease::MajorOnly),
+    row("chimera", &["chimera"], &ALPINE).os_release(OsRelease::Rolling),
     row("circle", &["circle"], &RED_HAT).os_release(OsRelease::MajorOnly),
     bare("cirros", &["cirros"]).os_release(OsRelease::Second),
     bare("coreos", &["coreos"]).lsb("CoreOS"),
+    row("deepin", &["deepin", "Deepin"], &DEBIAN),
     row("debian", &["debian"], &DEBIAN).os_release(OsRelease::MajorOnly),
     row("fedora", &["fedora"], &FEDORA),
     bare("frugalware", &["frugalware"]),
@@ -156,6 +159,7 @@ static DISTROS: &[Distro] = &[
     row("ubuntu", &["ubuntu"], &DEBIAN).lsb("Ubuntu"),
     row("uos", &["uos", "UOS"], &DEBIAN).editions(),
     row("voidlinux", &["void"], &VOID).os_release(OsRelease::Rolling),
+    row("wolfi", &["wolfi"], &ALPINE),
 ];
 
 /// Families by the IDs that other distributions name in `ID_LIKE`, where that is more, or means more, than the

@@ -74,7 +74,7 @@ use guest::Files;
 pub use guest::{
     Array, Disks, Entry, Filesystem, GptPartition, Guest, LogicalVolume, Opened, Tag, Tree, Unlocked,
 };
-pub use osinfo::osinfo;
+pub use osinfo::{osinfo, osinfo_of_windows};
 use root::Medium;
 pub use root::{Inspection, Mount, OsType, Root, Snapshot};
 

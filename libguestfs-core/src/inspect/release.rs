@@ -124,7 +124,12 @@ const CIRROS_LOGO: &str = "/usr/share/cirros/logo";
 
 /// What the release files of a Linux root say.
 pub(super) fn linux<T: Tree>(files: &mut Files<T>) -> Result<Release, T::Error> {
-    let (release, enough) = os_release(files, "/etc/os-release")?;
+    let (release, mut enough) = os_release(files, "/etc/os-release")?;
+    let mut release = release;
+    if !enough && release == Release::default() {
+        // A system whose /etc is empty until it first runs has it here only; os-release(5) names both.
+        (release, enough) = os_release(files, "/usr/lib/os-release")?;
+    }
     if enough {
         return Ok(release);
     }

@@ -1,4 +1,4 @@
-//! `guests.txt`: every distribution by its release files.
+//! `guests.txt` and `relatives.txt`: every distribution by its release files.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::inspect::{inspect, osinfo};
 #[test]
 fn each_guest_is_what_the_table_says() {
     let mut wrong = Vec::new();
-    for guest in include_str!("guests.txt").split("\n= ").skip(1) {
+    let tables = [include_str!("guests.txt"), include_str!("relatives.txt")];
+    for guest in tables.iter().flat_map(|table| table.split("\n= ").skip(1)) {
         let (name, rest) = guest.split_once('\n').unwrap();
         let (tree, mut expected) = parse(rest);
         let (distro, version) = (expected["distro"].clone(), expected["version"].clone());
