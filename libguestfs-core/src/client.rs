@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 
 use bstr::ByteSlice;
 use nix::errno::Errno;
+use zeroize::Zeroizing;
 
 use crate::api::CallInfo;
 use crate::wire::xdr::{Bytes, Encode, Reader};
@@ -148,7 +149,12 @@ impl Client {
                 ),
             ));
         }
-        self.channel.write_message(&message)?;
+        if info.takes_key() {
+            let message = Zeroizing::new(message);
+            self.channel.write_secret(&message)?;
+        } else {
+            self.channel.write_message(&message)?;
+        }
         Ok(header)
     }
 

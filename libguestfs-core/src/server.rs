@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use crate::api::{self, CallInfo, Daemon, Kind};
+use crate::api::{self, CallInfo, Daemon};
 use crate::wire::xdr::{Decode, DecodeError, Encode, Reader};
 use crate::wire::{
     CANCEL_FLAG, CHUNK_MAX, Channel, Chunk, Direction, ERROR_TEXT_MAX, Header, LAUNCH_FLAG, MESSAGE_MAX,
@@ -61,7 +61,7 @@ pub fn serve<D: Daemon + ?Sized>(channel: &mut Channel, daemon: &mut D) -> Resul
 fn holds_key(message: &[u8]) -> bool {
     let header = Header::decode(&mut Reader::new(message));
     let call = header.ok().and_then(|header| api::call(header.procedure));
-    call.is_some_and(|call| call.parameters.iter().any(|parameter| parameter.kind == Kind::Key))
+    call.is_some_and(CallInfo::takes_key)
 }
 
 fn answer<D: Daemon + ?Sized>(channel: &mut Channel, daemon: &mut D, message: &[u8]) -> Result<()> {

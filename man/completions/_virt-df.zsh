@@ -23,14 +23,17 @@ _virt-df() {
 '*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--format=[Image format of the disks added after this option]::FMT:_default' \
+'*--key=[Key of an encrypted device (LUKS, BitLocker)]:SELECTOR:_default' \
 '-P+[How many guests are examined at a time, at most]:NR_THREADS:_default' \
 '--csv[Print comma-separated values]' \
+'--echo-keys[Show passphrases while they are typed]' \
 '--help[Show this help]' \
 '-h[Show sizes with a unit, as in 1.5G]' \
 '--human-readable[Show sizes with a unit, as in 1.5G]' \
 '-i[Show inodes, not blocks]' \
 '--inodes[Show inodes, not blocks]' \
 '(--csv -h --human-readable)--json[Print JSON]' \
+'--keys-from-stdin[Read passphrases from standard input, one a line]' \
 '--long-options[List the long options, for shell completion]' \
 '--one-per-guest[Does nothing, for scripts that have it]' \
 '--separate[Take each disk for a guest of its own]' \

@@ -24,7 +24,7 @@ _virt-ls() {
 '*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--format=[Image format of the disks added after this option]::FMT:_default' \
-'*--key=[Key of an encrypted device (encrypted guests are not supported yet)]:SELECTOR:_default' \
+'*--key=[Key of an encrypted device (LUKS, BitLocker)]:SELECTOR:_default' \
 '*-m+[Mount a filesystem by hand, instead of all that the guest mounts itself]:DEV[:MNT[:OPTS[:FSTYPE]]]:_default' \
 '*--mount=[Mount a filesystem by hand, instead of all that the guest mounts itself]:DEV[:MNT[:OPTS[:FSTYPE]]]:_default' \
 '--csv[Print comma-separated values (with -lR)]' \

@@ -3,7 +3,7 @@ complete -c virt-cat -l blocksize -d 'Sector size of the disks added after this 
 complete -c virt-cat -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
 complete -c virt-cat -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
 complete -c virt-cat -l format -d 'Image format of the disks added after this option' -r
-complete -c virt-cat -l key -d 'Key of an encrypted device (encrypted guests are not supported yet)' -r
+complete -c virt-cat -l key -d 'Key of an encrypted device (LUKS, BitLocker)' -r
 complete -c virt-cat -s m -l mount -d 'Mount a filesystem by hand, instead of all that the guest mounts itself' -r
 complete -c virt-cat -l echo-keys -d 'Show passphrases while they are typed'
 complete -c virt-cat -l help -d 'Show this help'

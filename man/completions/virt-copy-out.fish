@@ -4,7 +4,7 @@ complete -c virt-copy-out -s c -l connect -d 'libvirt connection to find the gue
 complete -c virt-copy-out -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
 complete -c virt-copy-out -l exclude -d 'Leave out what fits a wildcard' -r
 complete -c virt-copy-out -l format -d 'Image format of the disks added after this option' -r
-complete -c virt-copy-out -l key -d 'Key of an encrypted device (encrypted guests are not supported yet)' -r
+complete -c virt-copy-out -l key -d 'Key of an encrypted device (LUKS, BitLocker)' -r
 complete -c virt-copy-out -s m -l mount -d 'Mount a filesystem by hand, instead of all that the guest mounts itself' -r
 complete -c virt-copy-out -l echo-keys -d 'Show passphrases while they are typed'
 complete -c virt-copy-out -l help -d 'Show this help'

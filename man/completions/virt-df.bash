@@ -23,7 +23,7 @@ _virt__df() {
 
     case "${cmd}" in
         virt__df)
-            opts="-a -c -d -h -i -P -v -V -x --add --blocksize --connect --csv --domain --format --help --human-readable --inodes --json --long-options --one-per-guest --separate --short-options --uuid --verbose --version"
+            opts="-a -c -d -h -i -P -v -V -x --add --blocksize --connect --csv --domain --echo-keys --format --help --human-readable --inodes --json --key --keys-from-stdin --long-options --one-per-guest --separate --short-options --uuid --verbose --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -58,6 +58,10 @@ _virt__df() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -153,6 +153,11 @@ impl CallInfo {
     pub fn takes_file(&self) -> bool {
         self.parameters.iter().any(|p| p.kind == Kind::FileIn)
     }
+
+    /// Is there a key or passphrase among its arguments?
+    pub fn takes_key(&self) -> bool {
+        self.parameters.iter().any(|p| p.kind == Kind::Key)
+    }
 }
 
 /// Highest procedure number of libguestfs 1.61.1. A higher one is not a call of the protocol.

@@ -9,6 +9,7 @@
 //! wait for the running call. Closing, also by dropping, leaves no process, socket or file behind.
 
 mod applications;
+mod decrypt;
 mod drives;
 mod dynamic;
 mod events;
@@ -33,6 +34,7 @@ use crate::wire::Progress;
 use crate::wire::xdr::{Decode, Reader};
 use crate::{Error, ErrorKind, NEEDS_APPLIANCE, Result, config};
 
+pub use decrypt::{Decrypted, Encrypted, Key, Locked, Passphrase};
 pub use drives::{AddDriveOpts, Drive, DriveSource, NULL_DISK_SIZE};
 pub(crate) use drives::{DRIVES_MAX, open_image};
 pub use dynamic::Value;
@@ -337,14 +339,16 @@ impl Guestfs {
             return Err(Error::usage(format!("{name}: there is no daemon: launch comes first")));
         }
         let mut result = Ok(());
-        if request.info.takes_file() {
-            // The embedded daemon writes nothing, and a file that was sent in vain could not be sent again.
+        if request.info.takes_file() || request.info.takes_key() {
+            // The embedded daemon neither writes nor unlocks anything; a file that was sent in vain could not be sent
+            // again, and a key need not pass through one more process.
             result = self.fall_back(&mut inner, &crate::api::not_here(name));
         }
         let mut result: Result<T> = result.and_then(|()| self.converse(&mut inner, &request, &mut talk));
         if let Err(e) = &result
             && e.kind() == ErrorKind::NeedsAppliance
             && inner.fallback.is_some()
+            && request.falls_back
         {
             result =
                 self.fall_back(&mut inner, e).and_then(|()| self.converse(&mut inner, &request, &mut talk));

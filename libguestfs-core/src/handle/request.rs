@@ -1,19 +1,42 @@
 //! A call on its way out: its arguments in XDR and, if traced, as text. Filled by the methods that the API's
 //! definition generates.
 
+use std::fmt;
+
 use bstr::{BStr, ByteSlice};
+
+use zeroize::Zeroize;
 
 use crate::api::{CallInfo, Trace};
 use crate::client::EncodedArguments;
 use crate::wire::xdr::{Bytes, Encode};
 
+/// Room in bytes for what follows a key in a call: names and options of cryptsetup.
+const AFTER_KEY: usize = 4096;
+
 /// The arguments of one call.
-#[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) info: &'static CallInfo,
     pub(crate) arguments: EncodedArguments,
     pub(crate) trace: Option<String>,
+    /// May the handle start an appliance for it?
+    pub(crate) falls_back: bool,
     next_bit: u32,
+}
+
+/// Without the arguments, which may hold a key.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("name", &self.info.name).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.info.takes_key() {
+            self.arguments.bytes.zeroize();
+        }
+    }
 }
 
 impl crate::Guestfs {
@@ -29,6 +52,7 @@ impl Request {
             info,
             arguments: EncodedArguments::default(),
             trace: traced.then(|| info.name.to_string()),
+            falls_back: true,
             next_bit: 0,
         }
     }
@@ -46,8 +70,14 @@ impl Request {
         self.show(|line| value.as_bstr().trace(line));
     }
 
-    /// A key: sent, never shown.
+    /// A key: sent, never shown, and wiped with the request.
     pub(crate) fn secret(&mut self, value: &[u8]) {
+        // Memory that a vector grows out of is not wiped, so it moves by hand: what follows a key is short.
+        let room = self.arguments.bytes.len().saturating_add(value.len()).saturating_add(AFTER_KEY);
+        let mut moved = Vec::with_capacity(room);
+        moved.extend_from_slice(&self.arguments.bytes);
+        self.arguments.bytes.zeroize();
+        self.arguments.bytes = moved;
         value.as_bstr().encode(&mut self.arguments.bytes);
         self.show(|line| line.push_str("\"***\""));
     }
@@ -116,13 +146,13 @@ mod tests {
         request.optional("followsymlinks", Some(&true));
         assert_eq!(request.arguments.bytes, [0, 0, 0, 4, b'/', b'e', b't', b'c', 0, 0, 0, 1]);
         assert_eq!(request.arguments.given, 1);
-        assert_eq!(request.trace.unwrap(), r#"is_file "/etc" "followsymlinks:1""#);
+        assert_eq!(request.trace.as_deref().unwrap(), r#"is_file "/etc" "followsymlinks:1""#);
 
         let mut request = Request::new(call_named("is_file").unwrap(), true);
         request.secret(b"hunter2");
         request.optional::<bool>("followsymlinks", None);
         assert_eq!(request.arguments.bytes[11..], [0, 0, 0, 0, 0]);
         assert_eq!(request.arguments.given, 0);
-        assert!(!request.trace.unwrap().contains("hunter2"));
+        assert!(!request.trace.as_deref().unwrap().contains("hunter2"));
     }
 }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zeroize::Zeroize;
 
 use super::window::Window;
 use super::xdr::{Encode, Reader};
@@ -178,6 +179,20 @@ impl Channel {
         }
         self.output.extend_from_slice(message);
         Ok(())
+    }
+
+    /// Sends a message with a key in it, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// As [`write_message`](Self::write_message) and [`flush`](Self::flush).
+    pub fn write_secret(&mut self, message: &[u8]) -> Result<()> {
+        self.flush()?;
+        // Room beforehand: memory that a vector grows out of is not wiped.
+        self.output.reserve(message.len().saturating_add(size_of::<u32>()));
+        let result = self.write_message(message).and_then(|()| self.flush());
+        // What was flushed is still in the vector's spare room, which this wipes too.
+        self.output.zeroize();
+        result
     }
 
     /// Queues one of the flag words.

@@ -4,13 +4,11 @@ use std::ffi::OsString;
 
 use bstr::{BStr, BString, ByteSlice};
 use clap::ArgMatches;
+use libguestfs_core::handle::{Decrypted, Locked};
 use libguestfs_core::{AddDriveOpts, ErrorKind, Guestfs, NEEDS_APPLIANCE};
 
 use crate::options::{CommonOptions, Disk};
-use crate::{Error, GuestOptions, Mount, Result, Session, operands};
-
-/// Signatures of whole encrypted devices, as `vfs_type` names them.
-const ENCRYPTED: [&[u8]; 2] = [b"crypto_LUKS", b"BitLocker"];
+use crate::{Ask, Error, GuestOptions, KeyOptions, Mount, Result, Session, about_locked, decrypt, operands};
 
 /// The hint where an appliance is needed and the user has chosen to have none.
 const EMBEDDED_ONLY: &str = "LIBGUESTFS_BACKEND=embedded rules an appliance out; without it one takes over";
@@ -24,8 +22,10 @@ pub struct Opened {
     pub operands: Vec<OsString>,
 }
 
-/// Opens the guest that the command line names: disks, launch, then the mounts of `-m`, or those of the one operating
-/// system that inspection finds. `what` says what an operand is.
+/// Opens the guest that the command line names: disks, launch, encrypted devices, then the mounts of `-m`, or those of
+/// the one operating system that inspection finds. `what` says what an operand is.
+///
+/// With `-m`, nothing is decrypted unless keys are given; the name of an encrypted device then stands for what is in it.
 ///
 /// # Errors
 /// If there is nothing to work on; with a hint where the user can help.
@@ -38,28 +38,32 @@ pub fn open(
     session: &mut Session,
 ) -> Result<Opened> {
     let (disks, operands) = operands::split(Disk::from_matches(matches)?, operands, what)?;
-    let handle = launch(&disks, common)?;
+    let handle = launch(&disks, common, &guest.keys)?;
     if guest.mount.is_empty() {
-        mount_inspected(&handle, session)?;
+        let root = the_root(&handle, &guest.keys, session)?;
+        mount_inspected(&handle, &root, session)?;
     } else {
+        let decrypted =
+            if guest.keys.given() { decrypt(&handle, &guest.keys, Ask::User)? } else { Decrypted::default() };
         for mount in &guest.mount {
-            mount_by_hand(&handle, mount).map_err(|e| with_filesystems(&handle, e))?;
+            mount_by_hand(&handle, mount, &decrypted).map_err(|e| with_filesystems(&handle, e))?;
         }
     }
     Ok(Opened { handle, operands })
 }
 
-/// A launched handle with `disks`, read-only.
+/// A launched handle with `disks`, read-only, on which the devices that `keys` are for can be decrypted.
 ///
 /// # Errors
 /// If one of them can't be opened, or the launch fails.
-pub fn launch(disks: &[Disk], common: &CommonOptions) -> Result<Guestfs> {
+pub fn launch(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Result<Guestfs> {
     let handle = Guestfs::new()?;
     {
         // The environment may have turned them on already.
         let mut settings = handle.settings();
         settings.verbose |= common.verbose > 0;
         settings.trace |= common.trace;
+        settings.network |= keys.needs_network();
     }
     for disk in disks {
         add(&handle, disk)?;
@@ -78,9 +82,11 @@ fn add(handle: &Guestfs, disk: &Disk) -> Result<()> {
     Ok(handle.add_drive(&disk.path, &opts)?)
 }
 
-fn mount_by_hand(handle: &Guestfs, mount: &Mount) -> Result<()> {
+fn mount_by_hand(handle: &Guestfs, mount: &Mount, decrypted: &Decrypted) -> Result<()> {
     let options = mount.options.as_deref().unwrap_or("ro");
-    let (device, mountpoint) = (mount.device.as_str(), mount.mountpoint.as_str());
+    let (device, mountpoint) = (mount.device.as_bytes().as_bstr(), mount.mountpoint.as_str());
+    let opened = decrypted.opened.iter().find(|(encrypted, _)| encrypted.device == device);
+    let device = opened.map_or(device, |(_, opened)| opened.as_bstr());
     match &mount.fstype {
         Some(fstype) => handle.mount_vfs(options, fstype, device, mountpoint)?,
         None => handle.mount_options(options, device, mountpoint)?,
@@ -88,18 +94,43 @@ fn mount_by_hand(handle: &Guestfs, mount: &Mount) -> Result<()> {
     Ok(())
 }
 
-/// Mounts what the one operating system on the disks mounts.
-fn mount_inspected(handle: &Guestfs, session: &mut Session) -> Result<()> {
-    let roots = handle.inspect_os()?;
-    let root = match roots.as_slice() {
-        [root] => root,
-        [] => return Err(no_system(handle)),
+/// The roots of all operating systems on the disks, those on encrypted devices included, and the devices that stay
+/// locked.
+///
+/// # Errors
+/// If a key does not fit, or inspection fails.
+pub fn find_roots(handle: &Guestfs, keys: &KeyOptions, ask: Ask) -> Result<(Vec<BString>, Vec<Locked>)> {
+    let mut decrypted = decrypt(handle, keys, ask)?;
+    let mut roots = handle.inspect_os()?;
+    if roots.is_empty() && !decrypted.unread.is_empty() {
+        // It may be in what only the appliance can look at that inspection has started.
+        decrypted = decrypt(handle, keys, ask)?;
+        roots = handle.inspect_os()?;
+    }
+    Ok((roots, decrypted.locked))
+}
+
+/// The root of the one operating system on the disks.
+fn the_root(handle: &Guestfs, keys: &KeyOptions, session: &mut Session) -> Result<BString> {
+    let (roots, locked) = find_roots(handle, keys, Ask::User)?;
+    match roots.as_slice() {
+        [root] => {
+            for device in &locked {
+                session.warn(&about_locked(device));
+            }
+            Ok(root.clone())
+        }
+        [] => Err(no_system(handle, &locked)),
         several => {
             let names: Vec<String> = several.iter().map(|root| described(handle, root.as_bstr())).collect();
-            return Err(Error::new(format!("there are several operating systems: {}", names.join(", ")))
-                .hint("choose one with -m, as in -m ROOT"));
+            Err(Error::new(format!("there are several operating systems: {}", names.join(", ")))
+                .hint("choose one with -m, as in -m ROOT"))
         }
-    };
+    }
+}
+
+/// Mounts what the operating system on `root` mounts.
+fn mount_inspected(handle: &Guestfs, root: &BString, session: &mut Session) -> Result<()> {
     let mut mounts: Vec<(BString, BString)> = handle.inspect_get_mountpoints(root)?.0;
     // A mountpoint comes after the one that it lies in.
     mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
@@ -122,14 +153,11 @@ fn described(handle: &Guestfs, root: &BStr) -> String {
     }
 }
 
-fn no_system(handle: &Guestfs) -> Error {
-    let filesystems = handle.list_filesystems().map(|table| table.0).unwrap_or_default();
-    if let Some((device, _)) = filesystems.iter().find(|(_, kind)| ENCRYPTED.iter().any(|e| kind == e)) {
-        return Error::new(format!("no operating system was found, and {device} is encrypted"))
-            .hint("encrypted guests are not supported yet");
+fn no_system(handle: &Guestfs, locked: &[Locked]) -> Error {
+    match locked.first() {
+        Some(device) => about_locked(device).about("no operating system was found"),
+        None => with_filesystems(handle, Error::new("no operating system was found on the disk")),
     }
-    let error = Error::new("no operating system was found on the disk");
-    with_filesystems(handle, error)
 }
 
 /// The error with a hint that says what can be mounted.

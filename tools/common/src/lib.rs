@@ -7,6 +7,7 @@
 //! main: start again as the daemon? parse the command line, run the tool, turn the result into an exit status
 //!   options      option groups, defined once; what order matters in -a, --format, --blocksize
 //!   operands     the old way to name disks, without -a and -d
+//!   keys         keys of encrypted devices, from options, standard input or the terminal
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
 //!   fleet        a guest among others, where a tool examines many
 //!   output       standard output, in large pieces; a reader that goes away is no error
@@ -23,20 +24,25 @@ mod fleet;
 mod guest;
 pub mod human;
 pub mod json;
+mod keys;
 pub mod manual;
 mod mount;
 pub mod operands;
 pub mod options;
 mod output;
 pub mod parallel;
+mod terminal;
 mod tool;
 mod uri;
 
 pub use error::{Error, Result};
 pub use fleet::Guest;
 
-pub use guest::{Opened, about_path, go_on_after, launch, needs_appliance, open, with_appliance_hint};
+pub use guest::{
+    Opened, about_path, find_roots, go_on_after, launch, needs_appliance, open, with_appliance_hint,
+};
+pub use keys::{Ask, KeyPlace, KeySelector, about_locked, decrypt};
 pub use mount::Mount;
-pub use options::{DiskOptions, GuestOptions};
+pub use options::{DiskOptions, GuestOptions, KeyOptions};
 pub use output::Output;
 pub use tool::{Session, main};

@@ -33,6 +33,25 @@ Without -a and -d, all operands but the last name disks: an operand with a slash
 exists, is a disk image. Only one operand is then left for the guest. New scripts should use -a.",
 };
 
+/// Keys of encrypted devices.
+pub const KEYS: Section = Section {
+    title: "ENCRYPTED GUESTS",
+    text: "\
+Devices that are encrypted as a whole (LUKS, BitLocker) are opened before the operating system is looked for: partitions, \
+logical volumes, arrays and whole disks, and those that lie in another one. An appliance does that, see \
+LIBGUESTFS_BACKEND below; nothing is written to the disk.
+
+The keys of a device are those of --key that name it, in their order. If there is none, the passphrase is asked for on \
+the terminal, or read from standard input with --keys-from-stdin; nothing typed leaves the device locked. If no key \
+fits, the tool fails. Without a key and without a terminal the device stays locked, which is an error if no \
+operating system is found without it.
+
+    virt-cat -a guest.qcow2 --key /dev/sda2:file:/root/key /etc/fstab
+
+With -m nothing is opened but with the keys that --key and --keys-from-stdin give; the name of an encrypted device then \
+stands for what is in it.",
+};
+
 /// Status of the tools on exit.
 pub const EXIT_STATUS: Section = Section {
     title: "EXIT STATUS",

@@ -4,12 +4,12 @@
 //! [`finish`]. The order of `-a`, `--format` and `--blocksize` matters: [`Disk::from_matches`] reads it off the matches.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, ArgMatches, Args, Command};
 
+use crate::keys::{KeyPlace, KeySelector};
 use crate::mount::Mount;
 use crate::{Error, Result, uri};
 
@@ -59,19 +59,9 @@ pub struct GuestOptions {
     #[command(flatten)]
     pub disks: DiskOptions,
 
-    /// Show passphrases while they are typed
-    #[arg(long)]
-    pub echo_keys: bool,
-
-    /// Key of an encrypted device (encrypted guests are not supported yet)
-    ///
-    /// SELECTOR is ID:key:STRING, ID:file:FILENAME or ID:clevis, where ID is a device name, a LUKS UUID, or "all".
-    #[arg(long, value_name = "SELECTOR", action = ArgAction::Append)]
-    pub key: Vec<KeySelector>,
-
-    /// Read passphrases from standard input, one a line
-    #[arg(long)]
-    pub keys_from_stdin: bool,
+    /// Its keys.
+    #[command(flatten)]
+    pub keys: KeyOptions,
 
     /// Mount a filesystem by hand, instead of all that the guest mounts itself
     ///
@@ -80,6 +70,42 @@ pub struct GuestOptions {
     /// inspected, so that any disk with a known filesystem can be read.
     #[arg(short, long, value_name = "DEV[:MNT[:OPTS[:FSTYPE]]]", action = ArgAction::Append)]
     pub mount: Vec<Mount>,
+}
+
+/// Keys of encrypted devices.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyOptions {
+    /// Show passphrases while they are typed
+    #[arg(long)]
+    pub echo_keys: bool,
+
+    /// Key of an encrypted device (LUKS, BitLocker)
+    ///
+    /// SELECTOR is ID:key:STRING for a passphrase, ID:file:FILENAME for a file whose first line is the passphrase, or
+    /// ID:clevis for a device that is bound to a policy with Clevis. ID is the device (/dev/sda2, /dev/VG/LV), its UUID,
+    /// or "all" for every encrypted device. The option can be given several times: all keys that are for a device are
+    /// tried on it. Other users can see the arguments of a program, and so a passphrase that is given with "key".
+    #[arg(long, value_name = "SELECTOR", action = ArgAction::Append)]
+    pub key: Vec<KeySelector>,
+
+    /// Read passphrases from standard input, one a line
+    ///
+    /// There is a line for each encrypted device that no --key is for, in the order of the devices; an empty line leaves
+    /// its device locked.
+    #[arg(long)]
+    pub keys_from_stdin: bool,
+}
+
+impl KeyOptions {
+    /// Did the user say that there are keys?
+    pub fn given(&self) -> bool {
+        self.keys_from_stdin || !self.key.is_empty()
+    }
+
+    /// Can a key have to be fetched from a server?
+    pub fn needs_network(&self) -> bool {
+        self.key.iter().any(|selector| selector.key == KeyPlace::Clevis)
+    }
 }
 
 /// Options of every tool.
@@ -172,52 +198,6 @@ impl FromStr for BlockSize {
             "4096" => Ok(BlockSize(Some(4096))),
             _ => Err("a sector has 512 or 4096 bytes".into()),
         }
-    }
-}
-
-/// A key of an encrypted device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeySelector {
-    /// Device name, LUKS UUID, or `all`.
-    pub id: String,
-    /// Where the key is.
-    pub key: Key,
-}
-
-/// Where a key comes from.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Key {
-    /// The passphrase itself.
-    Text(String),
-    /// The file that holds it.
-    File(PathBuf),
-    /// A Clevis server.
-    Clevis,
-}
-
-/// Says where the key is, never the key.
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Key::Text(_) => f.write_str("Text"),
-            Key::File(file) => f.debug_tuple("File").field(file).finish(),
-            Key::Clevis => f.write_str("Clevis"),
-        }
-    }
-}
-
-impl FromStr for KeySelector {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (id, rest) = text.split_once(':').unwrap_or((text, ""));
-        let key = match rest.split_once(':') {
-            Some(("key", key)) => Key::Text(key.into()),
-            Some(("file", file)) if !file.is_empty() => Key::File(file.into()),
-            None if rest == "clevis" => Key::Clevis,
-            _ => return Err("a selector is ID:key:STRING, ID:file:FILENAME or ID:clevis"),
-        };
-        Ok(KeySelector { id: id.into(), key })
     }
 }
 
@@ -377,6 +357,8 @@ mod tests {
             &["--key", "nonsense"],
             &["--key", "a:b:c"],
             &["--key", "a:file:"],
+            &["--key", ":key:x"],
+            &["--key", "a:clevis:x"],
             &["-m", ""],
             &["-m", "/dev/sda1:boot"],
             &["--echo-keys=1"],
@@ -388,18 +370,6 @@ mod tests {
             let error = parse(arguments).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{arguments:?}");
         }
-    }
-
-    #[test]
-    fn keys_are_read_and_never_shown() {
-        let key = |text: &str| text.parse::<KeySelector>().unwrap();
-        assert_eq!(
-            key("/dev/sda1:key:a:b"),
-            KeySelector { id: "/dev/sda1".into(), key: Key::Text("a:b".into()) }
-        );
-        assert_eq!(key("all:file:/k"), KeySelector { id: "all".into(), key: Key::File("/k".into()) });
-        assert_eq!(key("all:clevis").key, Key::Clevis);
-        assert!(!format!("{:?}", key("all:key:secret")).contains("secret"));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Guestfs;
 use libguestfs_core::api::Statvfs;
-use virt_common::options::CommonOptions;
-use virt_common::{Error, Guest, Result, launch, needs_appliance, with_appliance_hint};
+use virt_common::{Ask, Error, Guest, Result, decrypt, launch, needs_appliance, with_appliance_hint};
+
+use crate::options::Options;
 
 /// What the library calls a content that it can't name.
 const UNKNOWN: &str = "unknown";
@@ -38,12 +39,16 @@ pub(crate) struct Filesystem {
     pub(crate) space: Result<Statvfs>,
 }
 
-/// Examines a guest; with `names` also labels and UUIDs of filesystems.
-pub(crate) fn examine(guest: &Guest, common: &CommonOptions, names: bool) -> Examined {
+/// Examines a guest, with labels and UUIDs of filesystems if those are printed.
+pub(crate) fn examine(guest: &Guest, options: &Options) -> Examined {
     let mut examined = Examined::default();
-    let done = launch(&guest.disks, common).and_then(|handle| {
+    let done = launch(&guest.disks, &options.common, &options.keys).and_then(|handle| {
         examined.is_open = true;
-        look(&handle, guest, names, &mut examined)
+        // Nobody is asked: a table without what is encrypted is right too.
+        if options.keys.given() {
+            decrypt(&handle, &options.keys, Ask::Nobody)?;
+        }
+        look(&handle, guest, options.json, &mut examined)
     });
     examined.failures.extend(done.err());
     examined

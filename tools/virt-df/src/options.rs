@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgMatches, Command, CommandFactory, Parser};
 use virt_common::operands;
 use virt_common::options::{CommonOptions, Disk, finish};
-use virt_common::{DiskOptions, Error, Guest, Result};
+use virt_common::{DiskOptions, Error, Guest, KeyOptions, Result};
 
 /// The command line of virt-df.
 #[derive(Debug, Parser)]
@@ -18,6 +18,9 @@ use virt_common::{DiskOptions, Error, Guest, Result};
 pub struct Options {
     #[command(flatten)]
     pub(crate) disks: DiskOptions,
+
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
 
     #[command(flatten)]
     pub(crate) common: CommonOptions,
@@ -85,6 +88,11 @@ impl Options {
     pub(crate) fn guests(&self, matches: &ArgMatches) -> Result<Vec<Guest>> {
         if self.human_readable && self.csv {
             return Err(Error::bad_options("-h and --csv do not go together"));
+        }
+        if self.separate && self.keys.keys_from_stdin {
+            return Err(Error::bad_options(
+                "--separate and --keys-from-stdin do not go together: guests are examined in no order",
+            ));
         }
         let disks = operands::disks(Disk::from_matches(matches)?, &self.operands)?;
         Ok(if self.separate {

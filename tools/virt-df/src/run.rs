@@ -22,7 +22,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     let guests = options.guests(matches)?;
     let mut form = Form::begin(options, &mut session.out).map_err(broken)?;
     let workers = parallel::workers(options.threads, guests.len());
-    let work = |guest: &Guest| examine(guest, &options.common, options.json);
+    let work = |guest: &Guest| examine(guest, options);
     parallel::in_order(&guests, workers, work, |guest, examined| form.guest(guest, examined, session))?;
     form.end(&mut session.out).map_err(broken)
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, Command, CommandFactory, Parser};
 use virt_common::options::{CommonOptions, Disk, finish};
-use virt_common::{DiskOptions, Error, Guest, Result, operands};
+use virt_common::{DiskOptions, Error, Guest, KeyOptions, Result, operands};
 
 use crate::field::Field;
 use crate::sbom;
@@ -21,6 +21,9 @@ use crate::sbom;
 pub struct Options {
     #[command(flatten)]
     pub(crate) disks: DiskOptions,
+
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
 
     #[command(flatten)]
     pub(crate) common: CommonOptions,
@@ -78,11 +81,17 @@ impl Options {
         let added = Disk::from_matches(matches)?;
         let is_one = !added.is_empty();
         let disks = operands::disks(added, &self.operands)?;
-        Ok(if is_one {
+        let guests: Vec<Guest> = if is_one {
             vec![Guest::new(disks)]
         } else {
             disks.into_iter().map(|disk| Guest::new(vec![disk])).collect()
-        })
+        };
+        if guests.len() > 1 && self.keys.keys_from_stdin {
+            return Err(Error::bad_options(
+                "--keys-from-stdin is for one guest: several are examined in no order",
+            ));
+        }
+        Ok(guests)
     }
 
     /// The query, if there is one and nothing else.

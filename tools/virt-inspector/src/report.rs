@@ -6,10 +6,10 @@ use bstr::BString;
 use libguestfs_core::handle::InspectGetIconOpts;
 use libguestfs_core::packages::{Format, Package};
 use libguestfs_core::{ErrorKind, Guestfs};
-use virt_common::options::CommonOptions;
-use virt_common::{Error, Guest, Result};
+use virt_common::{Ask, Error, Guest, KeyOptions, Result, about_locked, find_roots};
 
 use crate::field::Field;
+use crate::options::Options;
 
 /// What a call of the library ends in.
 type Outcome<T> = libguestfs_core::Result<T>;
@@ -98,12 +98,12 @@ impl System {
     }
 }
 
-/// Examines a guest.
-pub(crate) fn examine(guest: &Guest, fields: &BTreeSet<Field>, common: &CommonOptions) -> Report {
+/// Examines a guest; `ask` says who is asked for passphrases that the options do not give.
+pub(crate) fn examine(guest: &Guest, fields: &BTreeSet<Field>, options: &Options, ask: Ask) -> Report {
     let mut report = Report::default();
-    let done = virt_common::launch(&guest.disks, common).and_then(|handle| {
+    let done = virt_common::launch(&guest.disks, &options.common, &options.keys).and_then(|handle| {
         report.is_open = true;
-        let looked = Looking { handle: &handle, guest, fields, report: &mut report }.look();
+        let looked = Looking { handle: &handle, guest, fields, report: &mut report }.look(&options.keys, ask);
         if looked.is_ok() {
             handle.shutdown()?;
         }
@@ -125,8 +125,16 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    fn look(&mut self) -> Result<()> {
-        let roots = self.handle.inspect_os()?;
+    fn look(&mut self, keys: &KeyOptions, ask: Ask) -> Result<()> {
+        let (roots, locked) = find_roots(self.handle, keys, ask)?;
+        for device in &locked {
+            let locked = about_locked(device);
+            if roots.is_empty() {
+                self.report.failures.push(about(self.guest, locked));
+            } else {
+                self.warn(locked);
+            }
+        }
         for note in self.handle.inspect_notes()? {
             self.warn(Error::new(note.to_string()));
         }

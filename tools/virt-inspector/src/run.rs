@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use clap::ArgMatches;
-use virt_common::{Error, Guest, Result, Session, parallel};
+use virt_common::{Ask, Error, Guest, Result, Session, parallel};
 
 use crate::options::Options;
 use crate::report::{Report, examine};
@@ -24,7 +24,9 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     let fields = options.wanted();
     let mut form = Form::begin(options, guests.len() > 1, &mut session.out).map_err(broken)?;
     let workers = parallel::workers(options.threads, guests.len());
-    let work = |guest: &Guest| examine(guest, &fields, &options.common);
+    // Several guests are examined at once, and could not ask one after the other.
+    let ask = if guests.len() == 1 { Ask::User } else { Ask::Nobody };
+    let work = |guest: &Guest| examine(guest, &fields, options, ask);
     parallel::in_order(&guests, workers, work, |guest, report| form.guest(guest, &report, session))?;
     form.end(&mut session.out).map_err(broken)
 }
