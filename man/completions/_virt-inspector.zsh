@@ -41,6 +41,8 @@ osinfo\:"Short ID of libosinfo"
 mountpoints\:"Which filesystem is mounted where"
 filesystems\:"Filesystems with type, label and UUID"
 drive_mappings\:"Drive letters of a Windows"
+deployment\:"Directory of the root filesystem that it runs from, if not /"
+snapshots\:"Snapshots of its root"
 applications\:"Installed packages"
 icon\:"Logo"))' \
 '*--format=[Image format of the disks added after this option]::FMT:_default' \

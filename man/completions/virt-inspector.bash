@@ -58,7 +58,7 @@ _virt__inspector() {
                     return 0
                     ;;
                 --fields)
-                    COMPREPLY=($(compgen -W "root name arch distro product_name product_variant major_version minor_version package_format package_management windows_systemroot windows_current_control_set windows_group_policy hostname build_id osinfo mountpoints filesystems drive_mappings applications icon" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "root name arch distro product_name product_variant major_version minor_version package_format package_management windows_systemroot windows_current_control_set windows_group_policy hostname build_id osinfo mountpoints filesystems drive_mappings deployment snapshots applications icon" -- "${cur}"))
                     return 0
                     ;;
                 --format)

@@ -21,6 +21,8 @@ osinfo\t'Short ID of libosinfo'
 mountpoints\t'Which filesystem is mounted where'
 filesystems\t'Filesystems with type, label and UUID'
 drive_mappings\t'Drive letters of a Windows'
+deployment\t'Directory of the root filesystem that it runs from, if not /'
+snapshots\t'Snapshots of its root'
 applications\t'Installed packages'
 icon\t'Logo'"
 complete -c virt-inspector -l format -d 'Image format of the disks added after this option' -r
