@@ -32,6 +32,7 @@
 //! | `key`, `subkeys`, `values` | the records in cells |
 //! | `name`, `text`, `value` | names, strings and data |
 //! | `visit` | a walk over all |
+//! | [`reg`] | `.reg` files: parsed, applied, written |
 //! | `edit` | changes: the allocator of cells, keys, lists, values, security |
 //!
 //! On-disk facts are from the two published descriptions of the format that `header` names; where those and libhivex differ
@@ -54,6 +55,7 @@ mod log;
 mod marvin;
 mod name;
 mod note;
+pub mod reg;
 mod subkeys;
 mod text;
 mod time;

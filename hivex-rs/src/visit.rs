@@ -6,7 +6,7 @@ use crate::key::NONE;
 use crate::{Error, Result};
 
 /// How deep keys are followed; Windows has 512 levels at most ("Registry element size limits").
-const MAX_DEPTH: usize = 512;
+pub(crate) const MAX_DEPTH: usize = 512;
 
 /// What [`Hive::visit`] calls. A function that is not given does nothing.
 pub trait Visitor {
@@ -20,6 +20,20 @@ pub trait Visitor {
     fn node_start(&mut self, hive: &Hive, node: Node, depth: usize) -> Result<bool, Self::Error> {
         let _ = (hive, node, depth);
         Ok(true)
+    }
+
+    /// The values and subkeys of the key that began last, to be put in another order, or to be left out.
+    ///
+    /// # Errors
+    /// As `node_start`.
+    fn arrange(
+        &mut self,
+        hive: &Hive,
+        values: &mut Vec<Value>,
+        children: &mut Vec<Node>,
+    ) -> Result<(), Self::Error> {
+        let _ = (hive, values, children);
+        Ok(())
     }
 
     /// A value of the key that began last.
@@ -60,7 +74,8 @@ impl Hive {
             if let Some(node) = next.take()
                 && visitor.node_start(self, node, open.len())?
             {
-                let (values, mut children) = self.visible(node, &mut met)?;
+                let (mut values, mut children) = self.visible(node, &mut met)?;
+                visitor.arrange(self, &mut values, &mut children)?;
                 for value in values {
                     visitor.value(self, node, value)?;
                 }
@@ -107,6 +122,12 @@ impl Hive {
         } else {
             Vec::new()
         };
+        for child in &children {
+            let parent = self.key(*child)?.parent;
+            if parent != node.0 {
+                self.damaged(child.0, format!("says that its parent is at {parent:#x}, not {:#x}", node.0))?;
+            }
+        }
         Ok((values, children))
     }
 }
