@@ -13,6 +13,9 @@ use crate::{Ask, Error, GuestOptions, KeyOptions, Mount, Result, Session, about_
 /// The hint where an appliance is needed and the user has chosen to have none.
 const EMBEDDED_ONLY: &str = "LIBGUESTFS_BACKEND=embedded rules an appliance out; without it one takes over";
 
+/// How inspection's note on a filesystem ends that nothing can mount.
+const UNMOUNTABLE: &[u8] = b"cannot be mounted";
+
 /// A guest that is open, and the operands that are left for the tool.
 #[derive(Debug)]
 pub struct Opened {
@@ -121,10 +124,10 @@ fn the_root(handle: &Guestfs, keys: &KeyOptions, session: &mut Session) -> Resul
             Ok(root.clone())
         }
         [] => Err(no_system(handle, &locked)),
-        several => {
-            let names: Vec<String> = several.iter().map(|root| described(handle, root.as_bstr())).collect();
+        [first, ..] => {
+            let names: Vec<String> = roots.iter().map(|root| described(handle, root.as_bstr())).collect();
             Err(Error::new(format!("there are several operating systems: {}", names.join(", ")))
-                .hint("choose one with -m, as in -m ROOT"))
+                .hint(format!("choose one with -m, as in -m {first}")))
         }
     }
 }
@@ -160,22 +163,32 @@ fn no_system(handle: &Guestfs, locked: &[Locked]) -> Error {
     }
 }
 
-/// The error with a hint that says what can be mounted.
+/// The error with a hint that says what can be mounted, and what inspection could not read.
 fn with_filesystems(handle: &Guestfs, error: Error) -> Error {
     let Ok(filesystems) = handle.list_filesystems() else {
         return error;
     };
-    let names: Vec<String> = filesystems
-        .0
-        .iter()
-        .filter(|(_, kind)| kind != "unknown" && kind != "swap")
-        .map(|(device, kind)| format!("{device} ({kind})"))
-        .collect();
-    error.hint(if names.is_empty() {
-        "the disk has no filesystem that could be mounted; is it the right file, and the right --format?"
-            .to_owned()
+    // Without an inspection there are none.
+    let notes = handle.inspect_notes().unwrap_or_default();
+    let named = filesystems.0.iter().filter(|(_, kind)| kind != "unknown" && kind != "swap");
+    let is_noted = |device: &BString| {
+        let mut about = notes.iter().filter_map(|note| note.strip_prefix(device.as_slice()));
+        about.any(|rest| rest.starts_with(b": ") && rest.ends_with(UNMOUNTABLE))
+    };
+    let (unread, readable): (Vec<_>, Vec<_>) = named.partition(|(device, _)| is_noted(device));
+    let list = |filesystems: &[&(BString, BString)]| {
+        let names: Vec<String> =
+            filesystems.iter().map(|(device, kind)| format!("{device} ({kind})")).collect();
+        names.join(", ")
+    };
+    let unread =
+        if unread.is_empty() { String::new() } else { format!("; these can't be read: {}", list(&unread)) };
+    error.hint(if readable.is_empty() {
+        format!(
+            "the disk has no filesystem that could be mounted; is it the right file, and the right --format?{unread}"
+        )
     } else {
-        format!("these filesystems can be mounted with -m: {}", names.join(", "))
+        format!("these filesystems can be mounted with -m: {}{unread}", list(&readable))
     })
 }
 
@@ -212,12 +225,26 @@ pub fn about_path(handle: &Guestfs, path: &[u8], error: libguestfs_core::Error) 
     if !daemons {
         return error;
     }
+    if let Some(deployment) = deployment(handle) {
+        return error.hint(format!(
+            "this system is a deployment of ostree: its files are below {deployment} (and those of /var in ../../var \
+             from there)"
+        ));
+    }
     match mounted_at(handle, path) {
         Some((device, mountpoint)) => {
             error.hint(format!("{} was looked for on {device}, mounted on {mountpoint}", path.as_bstr()))
         }
         None => error,
     }
+}
+
+/// Where the system is that is mounted, if that is a deployment of ostree.
+fn deployment(handle: &Guestfs) -> Option<BString> {
+    // Of filesystems that were mounted by hand, nothing is known.
+    let roots = handle.inspect_get_roots().ok()?;
+    let [root] = roots.as_slice() else { return None };
+    handle.inspect_deployment(root).ok().filter(|path| path != "/")
 }
 
 /// The filesystem that `path` is on, links aside: device and mountpoint.

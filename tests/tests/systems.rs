@@ -1,0 +1,249 @@
+//! The tools on guests whose system is not simply in the root of a disk: several systems, snapshots, deployments, media,
+//! containers, damaged neighbours. They choose, or say how to.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use bstr::ByteSlice;
+use guestfs_tests::{must, run};
+use tempfile::TempDir;
+
+/// Size of a filesystem in these tests (bytes).
+const SIZE: u64 = 24 << 20;
+
+/// A directory that images are made in.
+struct Workshop(TempDir);
+
+impl Workshop {
+    fn new() -> Result<Workshop> {
+        Ok(Workshop(tempfile::tempdir()?))
+    }
+
+    /// A directory with these files; `PATH -> TARGET` is a link, `PATH/` a directory.
+    fn tree(&self, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {
+        let root = self.0.path().join(name);
+        for (path, content) in files {
+            let (path, target) = path.split_once(" -> ").map_or((*path, None), |(p, t)| (p, Some(t)));
+            let file = root.join(path.trim_start_matches('/'));
+            fs::create_dir_all(file.parent().context("a file lies in a directory")?)?;
+            match target {
+                Some(target) => symlink(target, &file)?,
+                None if path.ends_with('/') => fs::create_dir_all(&file)?,
+                None => fs::write(&file, content)?,
+            }
+        }
+        Ok(root)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// An ext4 that fills a disk, with these files.
+    fn ext4(&self, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {
+        let tree = self.tree(&format!("{name}.tree"), files)?;
+        let image = self.path(name);
+        fs::File::create(&image)?.set_len(SIZE)?;
+        must(
+            "mke2fs",
+            [
+                "-q".as_ref(),
+                "-t".as_ref(),
+                "ext4".as_ref(),
+                "-d".as_ref(),
+                tree.as_os_str(),
+                image.as_os_str(),
+            ],
+        )?;
+        Ok(image)
+    }
+}
+
+/// The files of a Debian of this version.
+fn debian(version: &'static str) -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("/etc/fstab", "# nothing\n"),
+        ("/etc/debian_version", version),
+        ("/etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n"),
+        ("/usr/bin/", ""),
+        ("/bin -> usr/bin", ""),
+    ]
+}
+
+/// Runs a tool on disks and returns its standard output; it has to succeed and say nothing else.
+fn prints(tool: &str, disks: &[&Path], operands: &[&str]) -> Result<String> {
+    let out = run(tool, arguments(disks, operands))?;
+    ensure!(out.status == Some(0) && out.stderr.is_empty(), "{tool} {operands:?}: {}", out.stderr);
+    Ok(out.stdout.as_bstr().to_string())
+}
+
+/// Runs a tool on disks; it has to fail with this message.
+fn refuses(tool: &str, disks: &[&Path], operands: &[&str], message: &str) -> Result<()> {
+    let out = run(tool, arguments(disks, operands))?;
+    assert_eq!((out.status, out.stderr.as_str()), (Some(1), message), "{tool} {operands:?}");
+    Ok(())
+}
+
+fn arguments<'a>(disks: &[&'a Path], operands: &'a [&'a str]) -> Vec<&'a std::ffi::OsStr> {
+    let disks = disks.iter().flat_map(|disk| ["-a".as_ref(), disk.as_os_str()]);
+    disks.chain(operands.iter().map(AsRef::as_ref)).collect()
+}
+
+#[test]
+fn of_several_systems_the_user_chooses() -> Result<()> {
+    let shop = Workshop::new()?;
+    let first = shop.ext4("first", &debian("12.5\n"))?;
+    let second = shop.ext4("second", &debian("11.9\n"))?;
+    let disks = [first.as_path(), second.as_path()];
+    refuses(
+        "virt-cat",
+        &disks,
+        &["/etc/debian_version"],
+        "virt-cat: there are several operating systems: /dev/sda (12.5), /dev/sdb (11.9)\n\
+         hint: choose one with -m, as in -m /dev/sda\n",
+    )?;
+    ensure!(prints("virt-cat", &disks, &["-m", "/dev/sdb", "/etc/debian_version"])? == "11.9\n");
+    Ok(())
+}
+
+#[test]
+fn a_medium_beside_a_system_does_not_get_in_its_way() -> Result<()> {
+    let shop = Workshop::new()?;
+    let info = "Debian GNU/Linux 12.5.0 \"Bookworm\" - Official amd64 NETINST\n";
+    let tree = shop.tree("medium", &[("/.disk/info", info), ("/pool/x.deb", "deb")])?;
+    let iso = shop.path("medium.iso");
+    must(
+        "genisoimage",
+        ["-quiet".as_ref(), "-R".as_ref(), "-o".as_ref(), iso.as_os_str(), tree.as_os_str()],
+    )?;
+    ensure!(prints("virt-cat", &[&iso], &["/.disk/info"])? == info, "alone, it is what is asked about");
+    let system = shop.ext4("system", &debian("12.5\n"))?;
+    ensure!(prints("virt-cat", &[&system, &iso], &["/etc/debian_version"])? == "12.5\n");
+    Ok(())
+}
+
+#[test]
+fn a_container_on_a_disk_is_a_system() -> Result<()> {
+    let shop = Workshop::new()?;
+    let release = "ID=alpine\nVERSION_ID=3.19.1\nPRETTY_NAME=\"Alpine Linux v3.19\"\n";
+    let image = shop.ext4("container", &[("/etc/os-release", release), ("/bin/busybox", "x")])?;
+    ensure!(prints("virt-cat", &[&image], &["/etc/os-release"])? == release);
+    let listed = prints("virt-ls", &[&image], &["/bin"])?;
+    ensure!(listed == "busybox\n", "{listed}");
+    Ok(())
+}
+
+#[test]
+fn the_files_of_an_ostree_are_said_to_be_in_its_deployment() -> Result<()> {
+    let shop = Workshop::new()?;
+    let deployment = format!("/ostree/deploy/fedora/deploy/{}.0", "0123456789abcdef".repeat(4));
+    let release = "ID=fedora\nVERSION_ID=40\nPRETTY_NAME=\"Fedora CoreOS 40\"\n";
+    let within = |path: &str| format!("{deployment}{path}");
+    let files = [
+        ("/ostree/repo/config".to_owned(), "[core]\n"),
+        (within("/usr/lib/os-release"), release),
+        (within("/usr/bin/"), ""),
+        (within("/bin -> usr/bin"), ""),
+        (within("/etc/os-release -> ../usr/lib/os-release"), ""),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    let image = shop.ext4("ostree", &files)?;
+    refuses(
+        "virt-cat",
+        &[&image],
+        &["/etc/os-release"],
+        &format!(
+            "virt-cat: download: /etc/os-release: No such file or directory\n\
+             hint: this system is a deployment of ostree: its files are below {deployment} (and those of /var in \
+             ../../var from there)\n"
+        ),
+    )?;
+    ensure!(prints("virt-cat", &[&image], &[&within("/etc/os-release")])? == release);
+    Ok(())
+}
+
+#[test]
+fn snapshots_do_not_make_a_guest_ambiguous() -> Result<()> {
+    let shop = Workshop::new()?;
+    let image = shop.path("btrfs");
+    fs::File::create(&image)?.set_len(160 << 20)?;
+    must("mkfs.btrfs", ["-q".as_ref(), image.as_os_str()])?;
+    let at = shop.path("mounted");
+    fs::create_dir(&at)?;
+    must("mount", ["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()])?;
+    let filled = fill_btrfs(&shop, &at);
+    must("umount", [&at])?;
+    filled?;
+    ensure!(
+        prints("virt-cat", &[&image], &["/etc/debian_version"])? == "12.5\n",
+        "the root that fstab names"
+    );
+    ensure!(prints("virt-cat", &[&image], &["/home/alice/note"])? == "hello\n", "and its /home");
+    // A snapshot is there for whoever wants it.
+    let old = ["-m", "btrfsvol:/dev/sda/@/.snapshots/2/snapshot", "/etc/debian_version"];
+    ensure!(prints("virt-cat", &[&image], &old)? == "11.9\n");
+    let df = prints("virt-df", &[&image], &[])?;
+    let volumes: Vec<&str> = df
+        .lines()
+        .filter(|line| line.starts_with("btrfs:"))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let expected =
+        ["", "/@", "/@/.snapshots/1/snapshot", "/@/.snapshots/2/snapshot", "/@home"].map(|subvolume| {
+            let prefix = if subvolume.is_empty() { "" } else { "btrfsvol:" };
+            format!("btrfs:{prefix}/dev/sda{subvolume}")
+        });
+    let mut sorted = volumes.clone();
+    sorted.sort_unstable();
+    let mut wanted: Vec<&str> = expected.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    ensure!(sorted == wanted, "{df}");
+    Ok(())
+}
+
+/// Makes `@` with a Debian 12.5, snapshots of it from before an upgrade, and `@home`.
+fn fill_btrfs(shop: &Workshop, at: &Path) -> Result<()> {
+    let subvolume = |arguments: &[&str]| -> Result<()> {
+        let words = arguments.iter().map(|word| match word.strip_prefix('/') {
+            Some(below) => at.join(below).into_os_string(),
+            None => word.into(),
+        });
+        must("btrfs", ["-q".into(), "subvolume".into()].into_iter().chain(words)).map(drop)
+    };
+    subvolume(&["create", "/@"])?;
+    subvolume(&["create", "/@home"])?;
+    let mut files = debian("11.9\n");
+    files[0].1 = "/dev/sda / btrfs subvol=@ 0 1\n/dev/sda /home btrfs subvol=/@home 0 2\n";
+    files.extend([("/.snapshots/1/", ""), ("/.snapshots/2/", ""), ("/home/", "")]);
+    let tree = shop.tree("debian", &files)?;
+    must("cp", ["-a".into(), format!("{}/.", tree.display()), at.join("@").display().to_string()])?;
+    for number in ["1", "2"] {
+        subvolume(&["snapshot", "/@", &format!("/@/.snapshots/{number}/snapshot")])?;
+    }
+    fs::write(at.join("@/etc/debian_version"), "12.5\n")?;
+    fs::create_dir(at.join("@home/alice"))?;
+    Ok(fs::write(at.join("@home/alice/note"), "hello\n")?)
+}
+
+#[test]
+fn a_damaged_neighbour_hides_nothing_and_is_named() -> Result<()> {
+    let shop = Workshop::new()?;
+    let system = shop.ext4("system", &debian("12.5\n"))?;
+    let photos = shop.ext4("photos", &[("/1.jpg", "photo")])?;
+    let damaged = shop.ext4("damaged", &[("/2.jpg", "photo")])?;
+    // The first block group's descriptor, in the block after the superblock's, points nowhere.
+    let file = fs::OpenOptions::new().write(true).open(&damaged)?;
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 64], 4096)?;
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 64], 2048)?;
+    ensure!(prints("virt-cat", &[&system, &damaged], &["/etc/debian_version"])? == "12.5\n");
+    refuses(
+        "virt-ls",
+        &[&photos, &damaged],
+        &["/"],
+        "virt-ls: no operating system was found on the disk\n\
+         hint: these filesystems can be mounted with -m: /dev/sda (ext4); these can't be read: /dev/sdb (ext4)\n",
+    )?;
+    Ok(())
+}
