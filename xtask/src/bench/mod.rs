@@ -23,7 +23,7 @@ pub(crate) struct Options {
     /// Leave out the programs that boot an appliance
     #[arg(long)]
     quick: bool,
-    /// Measure only this: cat, ls, big-file, trees, df, copy-out, launch or transfer
+    /// Measure only this: cat, ls, big-file, trees, df, inspector, copy-out, launch or transfer
     #[arg(long)]
     only: Option<String>,
 }
@@ -141,6 +141,25 @@ impl Bench {
         self.table("disk usage of a hundred guests", vec![row("virt-df", &hundred)], 3)
     }
 
+    /// Everything that is said of a guest with 223 packages; and of a hundred of them.
+    fn inspector(&self) -> Result<()> {
+        let (inspector, qcow2) = (self.ours("virt-inspector"), self.file("debian-zlib.qcow2")?);
+        let rows = vec![
+            row("virt-inspector", &[&inspector, "-a", &qcow2]),
+            row("virt-inspector --sbom cyclonedx", &[&inspector, "--sbom", "cyclonedx", "-a", &qcow2]),
+            row("virt-inspector --fields hostname", &[&inspector, "--fields", "hostname", "-a", &qcow2]),
+            row("Debian's virt-inspector (TCG)", &["/usr/bin/virt-inspector", "-a", &qcow2]),
+        ];
+        self.table("report on a Debian 12, qcow2 with zlib", rows, usize::MAX)?;
+        let guests = [qcow2.as_str()].repeat(100);
+        let hundred = |threads| [&[inspector.as_str(), "--json", "-P", threads], &guests[..]].concat();
+        let rows = vec![
+            row("virt-inspector, all processors", &hundred("0")),
+            row("virt-inspector, one at a time", &hundred("1")),
+        ];
+        self.table("report on a hundred guests", rows, 3)
+    }
+
     /// Copies that start from nothing each time.
     fn copy_out(&self) -> Result<()> {
         let (copy, raw) = (self.ours("virt-copy-out"), self.file("debian.raw")?);
@@ -248,16 +267,17 @@ type Table = fn(&Bench) -> Result<()>;
 
 /// Measures everything.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let script = r#"cd "$1" && cargo build --quiet --release -p virt-cat -p virt-ls -p virt-df -p virt-copy-out -p xtask"#;
+    let script = r#"cd "$1" && cargo build --quiet --release -p virt-cat -p virt-ls -p virt-df -p virt-inspector -p virt-copy-out -p xtask"#;
     run::shell(script, &[&run::repository()])?;
     let tools = run::repository().join("target/release");
     let bench = Bench { tools, fixtures: fixtures::directory(), runs: options.runs, quick: options.quick };
-    let tables: [(&str, Table); 8] = [
+    let tables: [(&str, Table); 9] = [
         ("cat", Bench::cat),
         ("ls", Bench::ls),
         ("big-file", Bench::big_file),
         ("trees", Bench::trees),
         ("df", Bench::df),
+        ("inspector", Bench::inspector),
         ("copy-out", Bench::copy_out),
         ("launch", Bench::launch),
         ("transfer", Bench::transfer),
