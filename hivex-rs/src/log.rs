@@ -322,7 +322,8 @@ fn old_pages<'a>(log: &'a [u8], base: &Header) -> Result<Vec<(usize, &'a [u8])>>
     }
     let start = header::SECTOR.saturating_add(DIRTY_MAGIC.len());
     // One bit for 512 bytes.
-    let bitmap = log.slice(start, index(base.bins / 4096))?;
+    let bitmap = log.slice(start, index(base.bins / 4096));
+    let bitmap = bitmap.map_err(|_| Error::corrupt("the file ends within its list of pages"))?;
     let data = start.saturating_add(bitmap.len()).next_multiple_of(header::SECTOR);
     let mut rest = log.get(data..).unwrap_or_default();
     let mut pages = Vec::new();

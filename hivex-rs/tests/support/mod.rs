@@ -88,12 +88,15 @@ impl Visitor for Dump {
             self.0,
             "N {} {} {} {} {} {} {}",
             node.handle(),
-            hive.node_parent(node)?.map_or(0, Node::handle),
+            match hive.node_parent(node) {
+                Ok(parent) => parent.map_or(0, Node::handle).to_string(),
+                Err(_) => "None".to_owned(),
+            },
             hex(&hive.node_name(node)?.to_bstring()),
             hive.node_timestamp(node)?.0,
             hive.node_struct_length(node)?,
-            hive.node_nr_children(node)?,
-            hive.node_nr_values(node)?,
+            hive.node_nr_children(node).map_or("!".to_owned(), |count| count.to_string()),
+            hive.node_nr_values(node).map_or("!".to_owned(), |count| count.to_string()),
         )
         .unwrap();
         Ok(true)
