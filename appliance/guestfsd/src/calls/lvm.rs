@@ -116,9 +116,13 @@ impl Guestfsd {
         Ok(list)
     }
 
-    /// Volumes are looked for when they are first asked for; what there is does not change.
-    pub(crate) fn lvm_scan(&mut self, _activate: bool) -> Result<()> {
-        Ok(())
+    /// Volumes are looked for whenever they are asked for. A kernel has to be told of those that came with a device that
+    /// was opened meanwhile; where none did, LVM need not be there at all.
+    pub(crate) fn lvm_scan(&mut self, activate: bool) -> Result<()> {
+        if self.engine.kernel().is_none() || !activate || self.volumes()?.physical_volumes.is_empty() {
+            return Ok(());
+        }
+        self.activate_new_volumes()
     }
 
     pub(crate) fn lvm_canonical_lv_name(&mut self, name: &BStr) -> Result<BString> {

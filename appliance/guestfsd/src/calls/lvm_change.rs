@@ -117,6 +117,12 @@ impl Guestfsd {
         self.lvm_changes_at(tool, "vgchange")
     }
 
+    /// Activates what is meant to be active and is not yet.
+    pub(super) fn activate_new_volumes(&self) -> Result<()> {
+        let tool = self.lvm_command("lvm_scan", "vgchange")?.args(["-aay", "--sysinit"]);
+        self.lvm_changes_at(tool, "vgchange")
+    }
+
     pub(crate) fn vg_activate_all(&mut self, activate: bool) -> Result<()> {
         self.vg_activate(activate, &[])
     }
