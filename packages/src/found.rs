@@ -62,6 +62,9 @@ impl Found {
         for text in package.texts_mut() {
             clean(text);
         }
+        if package.name.is_empty() {
+            return self.note(path, "a package has no name");
+        }
         let text: usize = package.texts().iter().map(|text| text.len()).sum();
         let total = self.text.saturating_add(text);
         if self.result.packages.len() >= PACKAGES || total > TEXT {

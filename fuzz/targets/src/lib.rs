@@ -11,6 +11,7 @@ mod guest;
 mod hive;
 mod image;
 mod journal;
+mod packages;
 mod seeds;
 mod source;
 mod tables;
@@ -31,6 +32,10 @@ pub const TARGETS: &[Target] = &[
     ("filesystem", filesystem::filesystem),
     ("ext_journal", journal::journal),
     ("guest", guest::guest),
+    ("packages_sqlite", packages::sqlite),
+    ("packages_ndb", packages::ndb),
+    ("packages_bdb", packages::bdb),
+    ("packages_text", packages::text),
     ("archive", archive::archive),
     ("hive", hive::hive),
     ("wire_call", wire::call),

@@ -1,4 +1,5 @@
-//! What mutation starts from: valid inputs for each target, taken from the guests in `tests/data` or made by mke2fs.
+//! What mutation starts from: valid inputs for each target, taken from the guests in `tests/data` or made by mke2fs,
+//! sqlite3 and their like.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,7 +12,7 @@ use disk::{MemSource, ReadAt, partition};
 use libguestfs_core::wire::xdr::Encode;
 use libguestfs_core::wire::{Chunk, Direction, Header, Status};
 
-use crate::{archive, conversation, guest, hive, journal};
+use crate::{archive, conversation, guest, hive, journal, packages};
 
 /// The guests that seeds are taken from.
 const GUESTS: &[&str] = &["bare-ext4", "debian-mini", "dos-partitions", "not-a-guest", "split-usr"];
@@ -98,6 +99,10 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
             }
             seeds = guest::seeds(&text);
         }
+        "packages_sqlite" => seeds = with_scratch(packages::sqlite_seeds)?,
+        "packages_bdb" => seeds = with_scratch(packages::bdb_seeds)?,
+        "packages_ndb" => seeds = packages::ndb_seeds()?,
+        "packages_text" => seeds = packages::text_seeds(),
         "wire_client" => seeds = conversation::client_seeds(),
         "wire_server" => seeds = conversation::server_seeds(),
         "wire_call" => {
@@ -151,8 +156,14 @@ fn packed(command: &str) -> Result<Vec<u8>> {
 
 /// The image that `make` makes of a small tree.
 fn with_tree(make: impl FnOnce(&Path, &Path) -> Result<Output>) -> Result<Vec<u8>> {
+    with_scratch(|scratch| image_of_tree(scratch, make))
+}
+
+/// What `make` makes in an empty directory.
+fn with_scratch<T>(make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let scratch = env::temp_dir().join(format!("fuzz-seed-{}", process::id()));
-    let result = image_of_tree(&scratch, make);
+    fs::create_dir_all(&scratch)?;
+    let result = make(&scratch);
     fs::remove_dir_all(&scratch)?;
     result
 }
