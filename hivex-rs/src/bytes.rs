@@ -91,7 +91,7 @@ impl Bits {
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// Adds a position; says whether it is new.
+    /// Adds a position; says whether it is new. The set grows up to it: positions come from cells that are there.
     pub(crate) fn insert(&mut self, at: u32) -> bool {
         let (word, bit) = split(at);
         if word >= self.0.len() {

@@ -2,7 +2,6 @@
 
 use crate::bytes::Bits;
 use crate::hive::{Hive, Node, Value};
-use crate::key::NONE;
 use crate::{Error, Result};
 
 /// How deep keys are followed; Windows has 512 levels at most ("Registry element size limits").
@@ -102,8 +101,8 @@ impl Hive {
     fn visible(&self, node: Node, met: &mut Bits) -> Result<(Vec<Value>, Vec<Node>)> {
         let key = self.key(node)?;
         let mut is_new = |list: u32, count: u32| {
-            // A missing list is noted where it is read.
-            if count == 0 || list == NONE {
+            // What is wrong with a missing list, or one outside of the hive, is noted where it is read.
+            if count == 0 || list >= self.map.end {
                 return Ok(true);
             }
             let new = met.insert(list / 8);

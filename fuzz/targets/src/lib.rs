@@ -12,6 +12,7 @@ mod hive;
 mod image;
 mod journal;
 mod packages;
+mod reg;
 mod seeds;
 mod source;
 mod tables;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("packages_text", packages::text),
     ("archive", archive::archive),
     ("hive", hive::hive),
+    ("reg", reg::reg),
     ("wire_call", wire::call),
     ("wire_reply", wire::reply),
     ("wire_client", conversation::client),
