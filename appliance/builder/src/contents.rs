@@ -34,6 +34,8 @@ const CONSOLE: (u32, u32) = (5, 1);
 const INTERPRETER_DEPTH_MAX: usize = 4;
 /// The filesystem of the disk with the rest.
 pub(crate) const REST_FILESYSTEM: &str = "squashfs";
+/// What the module of that filesystem calls if it was built for LZ4.
+const LZ4_FUNCTION: &str = "LZ4_decompress_safe";
 /// What an appliance was made from; it is known below `/etc` too.
 const MANIFEST: &str = "/usr/lib/guestfs/manifest.json";
 const MANIFEST_LINK: &str = "/etc/guestfs/manifest.json";
@@ -79,7 +81,7 @@ pub(crate) fn whole(host: &Host, kernel: &Kernel, daemon: &Path) -> Result<Tree>
     gatherer.skeleton()?;
     gatherer.daemon(daemon)?;
     gatherer.boot_list(&modules)?;
-    gatherer.modules(&modules, &modules.all(), kernel)?;
+    gatherer.modules(&modules, &modules.all(), kernel, true)?;
     gatherer.programs(kernel)?;
     Ok(gatherer.tree)
 }
@@ -91,7 +93,7 @@ pub(crate) fn first(host: &Host, kernel: &Kernel, daemon: &Path) -> Result<Tree>
     gatherer.skeleton()?;
     gatherer.daemon(daemon)?;
     gatherer.boot_list(&modules)?;
-    gatherer.modules(&modules, &modules.to_mount_the_rest(), kernel)?;
+    gatherer.modules(&modules, &modules.to_mount_the_rest(), kernel, false)?;
     Ok(gatherer.tree)
 }
 
@@ -99,7 +101,7 @@ pub(crate) fn first(host: &Host, kernel: &Kernel, daemon: &Path) -> Result<Tree>
 pub(crate) fn rest(host: &Host, kernel: &Kernel) -> Result<Tree> {
     let modules = Modules::read(host, &kernel.modules)?;
     let mut gatherer = Gatherer::new(host, &some_program(host)?)?;
-    gatherer.modules(&modules, &modules.all(), kernel)?;
+    gatherer.modules(&modules, &modules.all(), kernel, true)?;
     gatherer.programs(kernel)?;
     Ok(gatherer.tree)
 }
@@ -107,6 +109,11 @@ pub(crate) fn rest(host: &Host, kernel: &Kernel) -> Result<Tree> {
 /// Can the kernel mount the image of [`rest`]?
 pub(crate) fn can_mount_rest(host: &Host, kernel: &Kernel) -> Result<bool> {
     Modules::read(host, &kernel.modules)?.has(REST_FILESYSTEM)
+}
+
+/// Does the kernel read an image of [`rest`] that is compressed by LZ4?
+pub(crate) fn knows_lz4(host: &Host, kernel: &Kernel) -> Result<bool> {
+    Modules::read(host, &kernel.modules)?.names(REST_FILESYSTEM, LZ4_FUNCTION)
 }
 
 /// A program for this machine.
@@ -177,8 +184,15 @@ impl<'a> Gatherer<'a> {
         self.tree.text("/etc/guestfs/modules", modules.boot())
     }
 
-    fn modules(&mut self, modules: &Modules<'_>, names: &[String], kernel: &Kernel) -> Result<()> {
-        modules.put(names, &Path::new("/usr/lib/modules").join(&kernel.version), &mut self.tree)
+    fn modules(
+        &mut self,
+        modules: &Modules<'_>,
+        names: &[String],
+        kernel: &Kernel,
+        has_kmod: bool,
+    ) -> Result<()> {
+        let target = Path::new("/usr/lib/modules").join(&kernel.version);
+        modules.put(names, &target, has_kmod, &mut self.tree)
     }
 
     fn programs(&mut self, kernel: &Kernel) -> Result<()> {

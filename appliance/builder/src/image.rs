@@ -9,7 +9,10 @@ use std::io::Read;
 use elf::ElfBytes;
 use elf::abi;
 use elf::endian::LittleEndian;
+use elf::file::Class;
 use elf::note::Note;
+
+use crate::elf::without_sections;
 
 /// Where `HdrS` is.
 const MAGIC_AT: usize = 0x202;
@@ -26,6 +29,9 @@ const KERNEL_MAX: u64 = 512 << 20;
 /// The note with the PVH entry (xen/include/public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY).
 const PVH_OWNER: &str = "Xen";
 const PVH_NOTE: u64 = 18;
+
+/// Where a program header has the length of its segment in the file (elf(5), `Elf64_Phdr`).
+const FILE_SIZE_AT: u64 = 0x20;
 
 /// The ELF file in a bzImage, if it can be unpacked here and has a PVH entry.
 pub(crate) fn unpacked(image: &[u8]) -> Option<Vec<u8>> {
@@ -46,7 +52,7 @@ pub(crate) fn unpacked(image: &[u8]) -> Option<Vec<u8>> {
             .ok()?,
         _ => return None,
     };
-    has_pvh_entry(&kernel).then_some(kernel)
+    has_pvh_entry(&kernel).then(|| without_zeros(kernel))
 }
 
 fn payload(image: &[u8]) -> Option<&[u8]> {
@@ -78,6 +84,29 @@ fn has_pvh_entry(kernel: &[u8]) -> bool {
             })
         })
     })
+}
+
+/// The file without the zeros at the ends of its segments, and without what comes after the last. To a loader this is the
+/// same, but qemu keeps all of the file in memory that it loads: Debian's kernel has 21 MB of zeros.
+fn without_zeros(mut kernel: Vec<u8>) -> Vec<u8> {
+    let Ok(file) = ElfBytes::<LittleEndian>::minimal_parse(&kernel) else { return kernel };
+    let (Some(segments), Class::ELF64) = (file.segments(), file.ehdr.class) else { return kernel };
+    let mut cuts = Vec::new();
+    for (number, segment) in (0u64..).zip(segments) {
+        let Ok(content) = file.segment_data(&segment) else { return kernel };
+        let zeros = content.iter().rev().take_while(|byte| **byte == 0).count();
+        let kept = if segment.p_type == abi::PT_LOAD { content.len() - zeros } else { content.len() };
+        let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+        let header = u64::from(file.ehdr.e_phentsize).saturating_mul(number);
+        cuts.push((file.ehdr.e_phoff.saturating_add(header).saturating_add(FILE_SIZE_AT), kept));
+    }
+    for (at, kept) in cuts {
+        let field = usize::try_from(at).ok().and_then(|at| kernel.get_mut(at..)?.first_chunk_mut());
+        if let Some(field) = field {
+            *field = kept.to_le_bytes();
+        }
+    }
+    without_sections(kernel)
 }
 
 #[cfg(test)]
@@ -141,6 +170,13 @@ mod tests {
         let mut appended = gzip(&good);
         appended.extend_from_slice(&[1, 2, 3, 4]);
         assert_eq!(unpacked(&image(&appended)), Some(good.clone()));
+        // Zeros after its last segment are no part of it; those of a segment that is loaded are left out.
+        let mut padded = good.clone();
+        padded[64] = 1;
+        padded.extend_from_slice(&[0; 100]);
+        padded[64 + 0x20] += 100;
+        let cut = without_zeros(padded);
+        assert_eq!((cut.len(), cut[64 + 0x20]), (120 + 15, 15));
         for (what, bytes) in [
             ("another note", image(&gzip(&kernel(b"Xen\0", 17)))),
             ("another owner", image(&gzip(&kernel(b"GNU\0", 18)))),

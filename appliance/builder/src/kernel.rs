@@ -17,6 +17,8 @@ const MODULES: &[&str] = &["/lib/modules", "/usr/lib/modules"];
 const UML_MODULES: &[&str] = &["/usr/lib/uml/modules", "/lib/modules", "/usr/lib/modules"];
 /// What User-Mode Linux is called.
 const UML_NAMES: &[&str] = &["linux.uml", "linux"];
+/// What the configuration of a kernel says that unpacks an initramfs of LZ4.
+const RD_LZ4: &[u8] = b"CONFIG_RD_LZ4=y";
 /// A section that only kernels of User-Mode Linux have.
 const UML_SECTION: &str = ".uml.setup.init";
 /// What comes before the version in every kernel.
@@ -90,6 +92,19 @@ pub(crate) fn newest(host: &Host) -> Result<Kernel> {
         Error::new(ErrorKind::NoKernel, "no kernel is installed: none in /boot or /lib/modules that has its modules")
             .with_hint("install the distribution's kernel (Debian: linux-image-amd64), or User-Mode Linux (user-mode-linux)")
     }))
+}
+
+/// Does the kernel unpack an initramfs that is compressed by LZ4? Its configuration says so, which distributions install
+/// beside it or its modules; User-Mode Linux has it within.
+pub(crate) fn unpacks_lz4(host: &Host, kernel: &Kernel) -> Result<bool> {
+    let beside = Path::new(BOOT).join(format!("config-{}", kernel.version));
+    for path in [&beside, &kernel.modules.join("config"), &kernel.path] {
+        let text = host.read(path)?.unwrap_or_default();
+        if text.windows(RD_LZ4.len()).any(|window| window == RD_LZ4) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The User-Mode Linux in one of `directories`, those of PATH.

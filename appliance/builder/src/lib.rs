@@ -25,6 +25,7 @@ mod host;
 mod image;
 mod kernel;
 mod libraries;
+mod lz4;
 mod modules;
 mod programs;
 mod request;

@@ -174,6 +174,22 @@ impl<'a> Modules<'a> {
         Ok(self.modules.contains_key(name) || builtin.iter().any(|file| name_of(file) == name))
     }
 
+    /// Is `text` in the module of that name? Not if it is built in.
+    pub(crate) fn names(&self, name: &str, text: &str) -> Result<bool> {
+        let Some(module) = self.modules.get(name) else { return Ok(false) };
+        let bytes = self.content(&module.file)?;
+        Ok(bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    }
+
+    /// The plain content of a module's file.
+    fn content(&self, file: &Path) -> Result<Vec<u8>> {
+        let path = self.directory.join(file);
+        let bytes = self.host.read(&path)?.ok_or_else(|| {
+            Error::unusable(format!("{}: named in modules.dep, but not there", path.display()))
+        })?;
+        if plain(file) == file { Ok(bytes) } else { decompress(&bytes, &path) }
+    }
+
     fn in_order(&self, names: impl Iterator<Item = String>) -> Vec<String> {
         let mut order = Vec::new();
         let mut done = BTreeSet::new();
@@ -200,8 +216,8 @@ impl<'a> Modules<'a> {
         self.modules.get(name).map(|module| plain(&module.file))
     }
 
-    /// Puts modules into `tree` at `target`, decompressed, with the tables about them.
-    pub(crate) fn put(&self, names: &[String], target: &Path, tree: &mut Tree) -> Result<()> {
+    /// Puts modules into `tree` at `target`, decompressed, with the tables about them; with those of kmod if it is there.
+    pub(crate) fn put(&self, names: &[String], target: &Path, kmod: bool, tree: &mut Tree) -> Result<()> {
         let mut is_compressed = false;
         for module in names.iter().filter_map(|name| self.modules.get(name)) {
             let path = self.directory.join(&module.file);
@@ -210,10 +226,7 @@ impl<'a> Modules<'a> {
                 self.host.content(&path)?
             } else {
                 is_compressed = true;
-                let bytes = self.host.read(&path)?.ok_or_else(|| {
-                    Error::unusable(format!("{}: named in modules.dep, but not there", path.display()))
-                })?;
-                Content::Bytes(decompress(&bytes, &path)?)
+                Content::Bytes(self.content(&module.file)?)
             };
             tree.file(target.join(place), content, false)?;
         }
@@ -237,7 +250,7 @@ impl<'a> Modules<'a> {
         let builtin = self.host.read(&self.directory.join("modules.builtin"))?.unwrap_or_default();
         tree.text(target.join("modules.builtin"), builtin)?;
         // kmod reads these forms only. They name the host's files, which are the same as long as nothing was decompressed.
-        if !is_compressed {
+        if kmod && !is_compressed {
             for table in ["modules.dep.bin", "modules.alias.bin", "modules.builtin.bin"] {
                 let path = self.directory.join(table);
                 if self.host.file(&path)?.is_some() {

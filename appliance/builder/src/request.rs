@@ -16,12 +16,12 @@ use crate::host::Host;
 use crate::kernel::{self, Kernel};
 use crate::programs::PROGRAMS;
 use crate::tree::{Content, Tree};
-use crate::{contents, cpio, ext2, find, image, squashfs};
+use crate::{contents, cpio, ext2, find, image, lz4, squashfs};
 
 /// Written in larger pieces than the headers of an archive are.
 const BUFFER: usize = 1 << 20;
 /// Changes with the form of what is kept, so that another version makes its own.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Which kernel runs the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -209,8 +209,21 @@ fn make(
     match part {
         Part::Kernel => return Err(Error::unusable("a kernel is not made from files")),
         Part::Whole => cpio::write(&contents::whole(host, kernel, &request.daemon)?, out, path)?,
-        Part::First => cpio::write(&contents::first(host, kernel, &request.daemon)?, out, path)?,
-        Part::Rest => squashfs::write(&contents::rest(host, kernel)?, Path::new("/usr"), out, path)?,
+        Part::First => {
+            let tree = contents::first(host, kernel, &request.daemon)?;
+            if kernel::unpacks_lz4(host, kernel)? {
+                let mut packed = lz4::Writer::new(out).about(path)?;
+                let len = cpio::write(&tree, &mut packed, path)?;
+                packed.finish().about(path)?;
+                len
+            } else {
+                cpio::write(&tree, out, path)?
+            }
+        }
+        Part::Rest => {
+            let lz4 = contents::knows_lz4(host, kernel)?;
+            squashfs::write(&contents::rest(host, kernel)?, Path::new("/usr"), lz4, out, path)?
+        }
     };
     Ok(())
 }

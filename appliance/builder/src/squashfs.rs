@@ -1,7 +1,8 @@
-//! Writes a tree as a squashfs 4.0 image without compression, which the kernel mounts read-only and reads as it is used.
+//! Writes a tree as a squashfs 4.0 image, which the kernel mounts read-only and reads as it is used. The content of files is
+//! compressed by LZ4, or not at all for kernels that don't know it; the rest is not.
 //!
 //! ```text
-//! superblock | content of files | inodes | directories | owners, index of them
+//! superblock | options of the compression | content of files | inodes | directories | owners, index of them
 //! ```
 //!
 //! Inodes and directories are in blocks of 8 KiB, each after 2 bytes that say how long it is. An inode is named by where its
@@ -21,11 +22,17 @@ const MAGIC: u32 = 0x7371_7368;
 const SUPERBLOCK: usize = 96;
 /// Content of files is read in pieces of this size.
 const BLOCK_LOG: u16 = 17;
-const BLOCK: u64 = 1 << BLOCK_LOG;
-/// The kernel wants a known form of compression, though nothing is compressed.
+const BLOCK: usize = 1 << BLOCK_LOG;
+/// Forms of compression. The kernel wants a known one, even if nothing is compressed.
 const ZLIB: u16 = 1;
-/// Inodes, data, fragments and owners are not compressed; there are no fragments and no extended attributes.
-const FLAGS: u16 = 0x0001 | 0x0002 | 0x0008 | 0x0010 | 0x0200 | 0x0800;
+const LZ4: u16 = 5;
+/// Inodes, fragments and owners are not compressed; there are no fragments and no extended attributes.
+const FLAGS: u16 = 0x0001 | 0x0008 | 0x0010 | 0x0200 | 0x0800;
+/// Data is not compressed.
+const PLAIN_DATA: u16 = 0x0002;
+/// There are options of the compression. LZ4 has some always: version 1 of its form, and no flags.
+const HAS_OPTIONS: u16 = 0x0400;
+const LZ4_OPTIONS: [u32; 2] = [1, 0];
 /// Bytes in a block of metadata.
 const METADATA: usize = 8192;
 /// A block of metadata on disk, with its length before it.
@@ -54,8 +61,9 @@ struct Item<'a> {
     node: &'a Node,
     parent: usize,
     children: Vec<usize>,
-    /// Where its content begins.
+    /// Where its content begins, and the length of each piece there, as its inode says it.
     start: u64,
+    blocks: Vec<u32>,
     /// Where its inode is: block, and byte in it.
     inode: (u32, u16),
 }
@@ -92,19 +100,78 @@ impl Metadata {
     }
 }
 
-/// Writes what is in `top` of `tree` to `out`, which is the file `path`.
-pub(crate) fn write<W: Write + Seek>(tree: &Tree, top: &Path, out: &mut W, path: &Path) -> Result<u64> {
+/// The content of one file, cut into pieces.
+struct Pieces<'a, W> {
+    lz4: bool,
+    /// What there is of the next piece.
+    held: Vec<u8>,
+    sizes: Vec<u32>,
+    at: u64,
+    out: &'a mut W,
+}
+
+impl<W: Write> Pieces<'_, W> {
+    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let room = BLOCK.saturating_sub(self.held.len());
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.held.extend_from_slice(now);
+            bytes = later;
+            if self.held.len() == BLOCK {
+                self.write()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let compressed = if self.lz4 { lz4_flex::block::compress(&self.held) } else { Vec::new() };
+        let gains = self.lz4 && compressed.len() < self.held.len();
+        let piece = if gains { &compressed } else { &self.held };
+        let len = u32::try_from(piece.len()).map_err(io::Error::other)?;
+        self.out.write_all(piece)?;
+        self.sizes.push(if gains { len } else { len | DATA_NOT_COMPRESSED });
+        self.at += u64::from(len);
+        self.held.clear();
+        Ok(())
+    }
+
+    /// The sizes of the pieces, and where the next file's content begins.
+    fn finish(mut self) -> io::Result<(Vec<u32>, u64)> {
+        if !self.held.is_empty() {
+            self.write()?;
+        }
+        Ok((self.sizes, self.at))
+    }
+}
+
+/// Writes what is in `top` of `tree` to `out`, which is the file `path`; with `lz4`, compressed.
+pub(crate) fn write<W: Write + Seek>(
+    tree: &Tree,
+    top: &Path,
+    lz4: bool,
+    out: &mut W,
+    path: &Path,
+) -> Result<u64> {
     let mut items = items(tree, top)?;
     out.write_all(&[0; SUPERBLOCK]).about(path)?;
     let mut at = SUPERBLOCK as u64;
+    if lz4 {
+        let mut options = Metadata::default();
+        LZ4_OPTIONS.into_iter().for_each(|word| options.u32(word));
+        options.write(out, &mut at).about(path)?;
+    }
     for item in &mut items {
         if let Node::File { content, .. } = item.node {
             item.start = at;
+            let mut pieces = Pieces { lz4, held: Vec::new(), sizes: Vec::new(), at, out };
+            let mut len = 0;
             content.copy_to(&mut |bytes| {
-                at += bytes.len() as u64;
-                out.write_all(bytes).about(path)
+                len += bytes.len() as u64;
+                pieces.put(bytes).about(path)
             })?;
-            if at - item.start != content.len() {
+            (item.blocks, at) = pieces.finish().about(path)?;
+            if len != content.len() {
                 return Err(Error::unusable(format!("{} changed while it was read", item.path.display())));
             }
         }
@@ -136,7 +203,8 @@ pub(crate) fn write<W: Write + Seek>(tree: &Tree, top: &Path, out: &mut W, path:
     superblock.u32(0);
     superblock.u32(1 << BLOCK_LOG);
     superblock.u32(0);
-    for half in [ZLIB, BLOCK_LOG, FLAGS, 1, 4, 0] {
+    let (form, flags) = if lz4 { (LZ4, FLAGS | HAS_OPTIONS) } else { (ZLIB, FLAGS | PLAIN_DATA) };
+    for half in [form, BLOCK_LOG, flags, 1, 4, 0] {
         superblock.u16(half);
     }
     let root = (u64::from(root.0) << 16) | u64::from(root.1);
@@ -165,7 +233,15 @@ fn items<'a>(tree: &'a Tree, top: &Path) -> Result<Vec<Item<'a>>> {
         if *node == Node::Directory {
             parents.push((path.to_owned(), number));
         }
-        items.push(Item { path, node, parent, children: Vec::new(), start: 0, inode: (0, 0) });
+        items.push(Item {
+            path,
+            node,
+            parent,
+            children: Vec::new(),
+            start: 0,
+            blocks: Vec::new(),
+            inode: (0, 0),
+        });
     }
     match items.first() {
         Some(Item { node: Node::Directory, .. }) => Ok(items),
@@ -227,13 +303,8 @@ fn add(items: &[Item<'_>], number: usize, inodes: &mut Metadata, directories: &m
             inodes.u32(u32::try_from(item.start).ok()?);
             inodes.u32(NONE_32);
             inodes.u32(0);
-            let mut left = content.len();
-            inodes.u32(u32::try_from(left).ok()?);
-            while left > 0 {
-                let len = left.min(BLOCK);
-                inodes.u32(u32::try_from(len).ok()? | DATA_NOT_COMPRESSED);
-                left -= len;
-            }
+            inodes.u32(u32::try_from(content.len()).ok()?);
+            item.blocks.iter().for_each(|size| inodes.u32(*size));
         }
         Node::Device { .. } => return None,
     }
@@ -300,10 +371,15 @@ mod tests {
 
     #[test]
     fn unsquashfs_gets_out_what_went_in() {
+        let plain = gets_out_what_went_in(false);
+        assert!(gets_out_what_went_in(true) < plain);
+    }
+
+    fn gets_out_what_went_in(lz4: bool) -> u64 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("image");
         let mut out = File::create(&path).unwrap();
-        let len = write(&tree(), Path::new("/usr"), &mut out, &path).unwrap();
+        let len = write(&tree(), Path::new("/usr"), lz4, &mut out, &path).unwrap();
         assert_eq!((len, len % PAGE), (path.metadata().unwrap().len(), 0));
         let copy = directory.path().join("copy");
         let output =
@@ -325,18 +401,19 @@ mod tests {
         }
         let count = Command::new("find").arg(&copy).output().unwrap().stdout;
         assert_eq!(seen, count.iter().filter(|byte| **byte == b'\n').count());
+        len
     }
 
     #[test]
     fn equal_trees_are_equal_images_and_an_empty_place_is_refused() {
         let image = || {
             let mut out = std::io::Cursor::new(Vec::new());
-            write(&tree(), Path::new("/usr"), &mut out, Path::new("x")).unwrap();
+            write(&tree(), Path::new("/usr"), true, &mut out, Path::new("x")).unwrap();
             out.into_inner()
         };
         assert!(image() == image());
         let mut out = std::io::Cursor::new(Vec::new());
-        assert!(write(&tree(), Path::new("/opt"), &mut out, Path::new("x")).is_err());
-        assert!(write(&tree(), Path::new("/etc/elsewhere"), &mut out, Path::new("x")).is_err());
+        assert!(write(&tree(), Path::new("/opt"), true, &mut out, Path::new("x")).is_err());
+        assert!(write(&tree(), Path::new("/etc/elsewhere"), true, &mut out, Path::new("x")).is_err());
     }
 }
