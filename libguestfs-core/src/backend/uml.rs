@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! handle <─ socket pair ── ssl0 = /dev/ttyS0 ── guestfsd
-//!        ── file in memory ─ /dev/mmapper ─────>
+//!        <─ file in memory ─ /dev/mmapper ─────>
 //!                          linux.uml ── virtio_uml ── vhost-user socket ── qemu-storage-daemon ── images
 //! ```
 //!
@@ -26,7 +26,7 @@ use super::supervisor::{Program, Supervised};
 use super::{Backend, Running, appliance};
 use crate::backend::embedded::pair;
 use crate::handle::{Drive, Settings};
-use crate::wire::{Channel, WINDOW_SIZE, Window};
+use crate::wire::{Channel, WINDOWS_SIZE, Way, Window};
 use crate::{Error, Result};
 
 /// Names of the kernel's program.
@@ -87,14 +87,14 @@ impl Backend for Uml {
         super::roomy(&stream, &guests);
         let fd = linux.descriptor(guests);
         linux.arg(format!("ssl0=fd:{fd}"));
-        // What the handle sends goes through memory: the line takes one byte at a time.
+        // What is sent goes through memory: the line takes one byte at a time, and gives little more.
         let window = in_memory(c"guestfs-window")?;
-        window.set_len(WINDOW_SIZE).map_err(|e| Error::io("making a file in memory", e))?;
+        window.set_len(WINDOWS_SIZE).map_err(|e| Error::io("making a file in memory", e))?;
         let (acks, guests) = pair(SockType::Stream)?;
         let fd = linux.descriptor(guests);
         linux.arg(format!("ssl1=fd:{fd}"));
-        let copy = window.try_clone().map_err(|e| Error::io("making a file in memory", e))?;
-        let place = linux.descriptor_path(copy.into());
+        let copy = |file: &File| file.try_clone().map_err(|e| Error::io("making a file in memory", e));
+        let place = linux.descriptor_path(copy(&window)?.into());
         linux.arg(format!("iomem=mmapper,{place}"));
         let own = appliance::own_disks(&appliance)?;
         for (index, chain) in chains.iter().chain(&own).enumerate() {
@@ -130,7 +130,9 @@ impl Backend for Uml {
         // Without disks there is nothing to serve.
         let programs = if chains.len() + own.len() == 0 { vec![linux] } else { vec![disks, linux] };
         let mut channel = Channel::new(stream);
-        channel.send_through(Window::new(window, acks.into()));
+        let acks = File::from(acks);
+        channel.send_through(Window::new(copy(&window)?, Way::ToDaemon, copy(&acks)?));
+        channel.receive_through(Window::new(window, Way::FromDaemon, acks));
         Ok(Running { channel, command, process: Box::new(Supervised::start(programs, Some(appliance))?) })
     }
 }

@@ -40,9 +40,9 @@ pub struct Channel {
     output: Vec<u8>,
     broken: Option<String>,
     /// What is written goes through this.
-    outward: Option<Window>,
+    outward: Option<Box<Window>>,
     /// What is read comes through this.
-    inward: Option<Window>,
+    inward: Option<Box<Window>>,
 }
 
 impl Channel {
@@ -62,12 +62,12 @@ impl Channel {
 
     /// Has all that is written go through a window of shared memory.
     pub fn send_through(&mut self, window: Window) {
-        self.outward = Some(window);
+        self.outward = Some(Box::new(window));
     }
 
     /// Has all that is read come through a window of shared memory.
     pub fn receive_through(&mut self, window: Window) {
-        self.inward = Some(window);
+        self.inward = Some(Box::new(window));
     }
 
     /// Why the stream can't be used any more, if so.
@@ -140,7 +140,7 @@ impl Channel {
     /// # Errors
     /// If the descriptor can't be asked.
     pub fn has_input(&mut self) -> Result<bool> {
-        if self.from < self.to || self.inward.as_ref().is_some_and(Window::has_rest) {
+        if self.from < self.to || self.inward.as_ref().is_some_and(|window| window.has_rest()) {
             return Ok(true);
         }
         self.wait_input(PollTimeout::ZERO)

@@ -22,7 +22,7 @@ pub mod xdr;
 pub use channel::{Channel, Word};
 pub use chunk::{CHUNK_MAX, Chunk};
 pub use header::{Direction, HEADER_LEN, Header, Status};
-pub use window::{WINDOW_SIZE, Window};
+pub use window::{WINDOWS_SIZE, Way, Window};
 
 /// Program number, in every header.
 pub const PROGRAM: u32 = 0x2000_F5F5;

@@ -1,39 +1,51 @@
-//! A window of memory that two ends share, for one direction of a stream whose own way is slow.
+//! Windows of memory that two ends share, one for each direction of a stream whose own way is slow.
 //!
-//! A serial line of User-Mode Linux takes from its host one byte in a system call, about a megabyte in a second. What the
-//! handle sends goes through memory instead: a file on the host, which the guest's kernel shows as `/dev/mmapper`. Both
-//! ends read and write it as a file.
+//! A serial line of User-Mode Linux takes from its host one byte in a system call, about a megabyte in a second, and gives it
+//! two kilobytes. What is sent goes through memory instead: a file on the host, which the guest's kernel shows as
+//! `/dev/mmapper`. Both ends read and write it as a file.
 //!
 //! ```text
-//! window:  slot 0 [length, 4 bytes][data]   slot 1 [length][data]      used in turn
-//! line     handle -> daemon: one byte, "the next slot is full"
-//! acks     daemon -> handle: one byte, "a slot is free again"
+//! memory:  to the daemon [slot 0][slot 1]…  from the daemon [slot 0][slot 1]…      used in turn
+//! slot:    [length, 4 bytes][data]
+//! line     in the window's direction: one byte, "the next slot is full"
+//! acks     in the other one:          one byte, "a slot is free again"
 //! ```
-//!
-//! The other direction is the line's own, which is fast.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 
-/// Slots, so that one is filled while the other is emptied.
-const SLOTS: u64 = 2;
+/// Slots of a window, so that some are filled while others are emptied.
+const SLOTS: u64 = 4;
 /// Bytes of data in a slot.
 const SLOT_DATA: usize = 256 * 1024 - LENGTH;
 /// Bytes of the length before them, big endian.
 const LENGTH: usize = 4;
 /// Bytes of a slot.
 const SLOT: u64 = 256 * 1024;
-/// Size in bytes of the shared memory.
-pub const WINDOW_SIZE: u64 = SLOTS * SLOT;
+/// Size in bytes of a window.
+const WINDOW: u64 = SLOTS * SLOT;
+/// Size in bytes of the memory for two windows.
+pub const WINDOWS_SIZE: u64 = 2 * WINDOW;
 /// What is sent along the line for a full slot, and back for a free one.
 const FULL: u8 = b'f';
 const FREE: u8 = b'e';
+
+/// Which way a window leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the handle to the daemon.
+    ToDaemon,
+    /// From the daemon to the handle.
+    FromDaemon,
+}
 
 /// One end of a window.
 #[derive(Debug)]
 pub struct Window {
     memory: File,
+    /// Where in the memory it begins.
+    start: u64,
     acks: File,
     /// The next slot to be filled or emptied.
     slot: u64,
@@ -44,9 +56,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// An end of the window in `memory`, with a line for what is sent back.
-    pub fn new(memory: File, acks: File) -> Self {
-        Window { memory, acks, slot: 0, free: SLOTS, left: (0, 0) }
+    /// An end of a window in `memory`, with a line for what is sent back.
+    pub fn new(memory: File, way: Way, acks: File) -> Self {
+        let start = match way {
+            Way::ToDaemon => 0,
+            Way::FromDaemon => WINDOW,
+        };
+        Window { memory, start, acks, slot: 0, free: SLOTS, left: (0, 0) }
     }
 
     /// Sends all of `data` through the window; `line` is the stream.
@@ -64,10 +80,10 @@ impl Window {
                     return Err(io::Error::other("more slots of the window are free than there are"));
                 }
             }
-            let at = self.slot * SLOT;
+            let at = self.start + self.slot * SLOT;
             let length = u32::try_from(piece.len()).unwrap_or(0).to_be_bytes();
-            self.memory.write_all_at(&length, at)?;
             self.memory.write_all_at(piece, at + LENGTH as u64)?;
+            self.memory.write_all_at(&length, at)?;
             self.free -= 1;
             self.slot = (self.slot + 1) % SLOTS;
             line.write_all(&[FULL])?;
@@ -77,7 +93,7 @@ impl Window {
 
     /// Takes what there is, as much as `buffer` holds; waits if there is nothing. 0 is the end of the stream.
     pub(super) fn receive(&mut self, line: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-        let at = self.slot * SLOT;
+        let at = self.start + self.slot * SLOT;
         if self.left.0 == self.left.1 {
             let mut word = [0];
             if line.read(&mut word)? == 0 {
@@ -125,12 +141,17 @@ mod tests {
         let (line, far_line) = UnixStream::pair().unwrap();
         let (acks, far_acks) = UnixStream::pair().unwrap();
         let memory = tempfile::tempfile().unwrap();
-        memory.set_len(WINDOW_SIZE).unwrap();
+        memory.set_len(WINDOWS_SIZE).unwrap();
         let file = |stream: UnixStream| File::from(OwnedFd::from(stream));
-        let mut near = Channel::new(line.into());
-        near.send_through(Window::new(memory.try_clone().unwrap(), file(acks)));
-        let mut far = Channel::new(far_line.into());
-        far.receive_through(Window::new(memory, file(far_acks)));
+        let (mut near, mut far) = (Channel::new(line.into()), Channel::new(far_line.into()));
+        let window = |way, acks: &UnixStream| {
+            Window::new(memory.try_clone().unwrap(), way, file(acks.try_clone().unwrap()))
+        };
+        near.send_through(window(Way::ToDaemon, &acks));
+        near.receive_through(window(Way::FromDaemon, &acks));
+        far.receive_through(window(Way::ToDaemon, &far_acks));
+        far.send_through(window(Way::FromDaemon, &far_acks));
+        drop((acks, far_acks));
 
         let long: Vec<u8> = (0..1_000_000u32).map(|i| (i % 251) as u8).collect();
         std::thread::scope(|scope| {
@@ -143,6 +164,13 @@ mod tests {
                     near.write_chunk(Chunk::Data(&long[..8192])).unwrap();
                 }
                 near.flush().unwrap();
+                // The other way, more pieces than there are slots.
+                let mut body = Vec::new();
+                for n in 0..20u8 {
+                    assert_eq!(near.read_word().unwrap(), Some(crate::wire::Word::Length(1000)));
+                    near.read_body(1000, &mut body).unwrap();
+                    assert!(body == [n; 1000]);
+                }
                 drop(near);
             });
             let mut body = Vec::new();
@@ -158,6 +186,10 @@ mod tests {
             }
             for _ in 0..100 {
                 assert!(message().windows(8192).any(|w| w == &long[..8192]));
+            }
+            for n in 0..20 {
+                far.write_message(&[n; 1000]).unwrap();
+                far.flush().unwrap();
             }
             assert_eq!(far.read_word().unwrap(), None);
         });

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use libguestfs_core::wire::Window;
+use libguestfs_core::wire::{Channel, Way, Window};
 use libguestfs_core::{Error, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::termios::{OptionalActions, isatty, tcgetattr, tcsetattr};
@@ -48,10 +48,14 @@ pub(super) fn open(asked: Option<&Path>) -> Result<File> {
     Ok(file)
 }
 
-/// Opens the way by which the handle sends where the stream itself is slow.
-pub(super) fn open_window(memory: &Path, line: &Path) -> Result<Window> {
+/// Has what is sent go through memory, where the stream itself is slow.
+pub(super) fn open_windows(channel: &mut Channel, memory: &Path, line: &Path) -> Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(memory).map_err(|e| failed(memory, e))?;
-    Ok(Window::new(file, open(Some(line))?))
+    let acks = open(Some(line))?;
+    let copy = |file: &File| file.try_clone().map_err(|e| failed(memory, e));
+    channel.receive_through(Window::new(copy(&file)?, Way::ToDaemon, copy(&acks)?));
+    channel.send_through(Window::new(file, Way::FromDaemon, acks));
+    Ok(())
 }
 
 fn connected(file: &File) -> Result<bool> {

@@ -12,7 +12,7 @@ use crate::modules::fields;
 pub(super) struct CommandLine {
     /// `guestfs_channel=/dev/…`: where the protocol is spoken.
     pub(super) channel: Option<PathBuf>,
-    /// `guestfs_window=MEMORY,LINE`: devices through which the handle sends, where the channel itself is slow.
+    /// `guestfs_window=MEMORY,LINE`: devices through which the stream goes, where the channel itself is slow.
     pub(super) window: Option<(PathBuf, PathBuf)>,
     /// `guestfs_verbose=1`.
     pub(super) verbose: bool,

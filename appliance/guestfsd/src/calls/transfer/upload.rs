@@ -9,6 +9,9 @@ use crate::calls::sink::Source;
 use crate::calls::writing::{data::write_all_at, write_part};
 use crate::error::{At, refused};
 
+/// Bytes that chunks, of 8 KiB by the protocol, are gathered to before they are written.
+const GATHER: usize = 256 * 1024;
+
 impl Guestfsd {
     pub(crate) fn upload(&mut self, source: &mut dyn Source, name: &BStr) -> Result<()> {
         self.receive("upload", source, name, 0, OFlags::TRUNC)
@@ -31,10 +34,25 @@ impl Guestfsd {
     ) -> Result<()> {
         let target = self.open_any(call, name, flags | OFlags::WRONLY | OFlags::CREATE)?;
         let mut at = offset;
-        while let Some(bytes) = source.next()? {
+        let mut write = |bytes: &mut Vec<u8>| {
             write_all_at(&target, bytes, at).at(format_args!("write: {name}"))?;
             at = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        }
+            bytes.clear();
+            Ok::<_, libguestfs_core::Error>(())
+        };
+        let mut held = Vec::with_capacity(GATHER);
+        let ended = loop {
+            match source.next() {
+                Ok(Some(bytes)) => held.extend_from_slice(bytes),
+                Ok(None) => break Ok(()),
+                Err(e) => break Err(e),
+            }
+            if held.len() >= GATHER {
+                write(&mut held)?;
+            }
+        };
+        write(&mut held)?;
+        ended?;
         self.device_written(call, name, &target)
     }
 
