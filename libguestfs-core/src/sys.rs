@@ -62,6 +62,17 @@ pub(crate) fn fix_heap(command: &mut Command) {
     unsafe { command.pre_exec(ask) };
 }
 
+/// Has the program that `command` starts get small pages only, whatever it asks for.
+pub(crate) fn avoid_huge_pages(command: &mut Command) {
+    let ask = || {
+        // It only saves memory; a kernel without huge pages does not know it.
+        let _ = nix::sys::prctl::set_thp_disable(true);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { command.pre_exec(ask) };
+}
+
 /// Limits the address space (bytes) and CPU time of the program that `command` starts, and ends it with this thread.
 pub(crate) fn limit(command: &mut Command, memory: u64, cpu_seconds: u64) {
     use nix::sys::resource::{Resource, setrlimit};

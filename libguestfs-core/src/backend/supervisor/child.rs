@@ -98,12 +98,15 @@ fn take_orders(control: &OwnedFd) -> Result<Option<Vec<Order>>> {
         let without_program = || Error::protocol("the handle did not say which program it means");
         match packet {
             ToSupervisor::Start => return Ok(Some(orders)),
-            ToSupervisor::Program { name, path, polite, fixed_heap } => {
+            ToSupervisor::Program { name, path, polite, fixed_heap, small_pages } => {
                 let mut command = Command::new(OsStr::from_bytes(&path));
                 command.env_clear().current_dir("/").process_group(0).stdin(Stdio::null());
                 sys::end_with_parent(&mut command);
                 if fixed_heap {
                     sys::fix_heap(&mut command);
+                }
+                if small_pages {
+                    sys::avoid_huge_pages(&mut command);
                 }
                 orders.push(Order { name, command, descriptors: Vec::new(), polite });
             }

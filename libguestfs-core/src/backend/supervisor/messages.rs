@@ -26,6 +26,8 @@ pub(super) enum ToSupervisor {
         polite: bool,
         /// Is its heap to be where it is without randomization, right after the program's data?
         fixed_heap: bool,
+        /// Is its memory to consist of small pages only?
+        small_pages: bool,
     },
     /// An argument of the program.
     Argument(BString),
@@ -63,12 +65,13 @@ impl Packet for ToSupervisor {
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            ToSupervisor::Program { name, path, polite, fixed_heap } => {
+            ToSupervisor::Program { name, path, polite, fixed_heap, small_pages } => {
                 1u32.encode(&mut out);
                 name.encode(&mut out);
                 path.encode(&mut out);
                 polite.encode(&mut out);
                 fixed_heap.encode(&mut out);
+                small_pages.encode(&mut out);
             }
             ToSupervisor::Argument(text) => {
                 2u32.encode(&mut out);
@@ -93,6 +96,7 @@ impl Packet for ToSupervisor {
                     path: input.value()?,
                     polite: input.value()?,
                     fixed_heap: input.value()?,
+                    small_pages: input.value()?,
                 },
                 2 => ToSupervisor::Argument(input.value()?),
                 3 => ToSupervisor::Variable { name: input.value()?, value: input.value()? },
@@ -144,7 +148,13 @@ mod tests {
     #[test]
     fn packets_are_read_as_they_were_written() {
         for packet in [
-            ToSupervisor::Program { name: "qemu".into(), path: "/q".into(), polite: true, fixed_heap: false },
+            ToSupervisor::Program {
+                name: "qemu".into(),
+                path: "/q".into(),
+                polite: true,
+                fixed_heap: false,
+                small_pages: true,
+            },
             ToSupervisor::Argument("-m".into()),
             ToSupervisor::Variable { name: "HOME".into(), value: "/".into() },
             ToSupervisor::Descriptor,

@@ -77,6 +77,7 @@ pub(super) struct Program {
     descriptors: Vec<OwnedFd>,
     polite: bool,
     fixed_heap: bool,
+    small_pages: bool,
 }
 
 impl Program {
@@ -90,6 +91,7 @@ impl Program {
             descriptors: Vec::new(),
             polite: true,
             fixed_heap: false,
+            small_pages: false,
         }
     }
 
@@ -101,6 +103,11 @@ impl Program {
     /// Its heap begins right after its data, if the system lets that be chosen.
     pub(super) fn fix_heap(&mut self) {
         self.fixed_heap = true;
+    }
+
+    /// Its memory consists of small pages only.
+    pub(super) fn avoid_huge_pages(&mut self) {
+        self.small_pages = true;
     }
 
     /// Adds an argument.
@@ -150,6 +157,7 @@ impl Program {
                 path: bytes(&self.path.clone().into_os_string()),
                 polite: self.polite,
                 fixed_heap: self.fixed_heap,
+                small_pages: self.small_pages,
             },
             None,
         )];
