@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io;
 use std::ops::ControlFlow;
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 use disk::ErrorKind;
 use disk::fs::FileData;
 use libguestfs_core::api::Application2;
@@ -29,7 +29,7 @@ impl Guestfsd {
         let call = "internal_list_packages";
         self.need_root(call)?;
         // Only a root that inspection found.
-        self.inspect_get_type(root)?;
+        let deployment = self.internal_inspect_deployment(root)?;
         let formats = if format.is_empty() {
             Format::ALL.to_vec()
         } else {
@@ -37,13 +37,13 @@ impl Guestfsd {
                 Error::daemon(Errno::EINVAL, format!("{call}: {format}: no such package format"))
             })?]
         };
-        let installed = self.packages(&formats)?;
+        let installed = self.packages(&formats, deployment.as_bstr())?;
         packages::encode(&installed, |piece| out.write(piece))
     }
 
     pub(crate) fn internal_list_rpm_applications(&mut self) -> Result<Vec<Application2>> {
         self.need_root("internal_list_rpm_applications")?;
-        let Installed { packages, databases, notes } = self.packages(&[Format::Rpm])?;
+        let Installed { packages, databases, notes } = self.packages(&[Format::Rpm], "/".into())?;
         // An error is better than an empty list for a database that can't be read at all.
         if packages.is_empty()
             && !databases.is_empty()
@@ -64,8 +64,9 @@ impl Guestfsd {
         Ok(applications)
     }
 
-    fn packages(&self, formats: &[Format]) -> Result<Installed> {
-        let mounted = Mounted { tree: self.tree(), unsupported: RefCell::default() };
+    /// The packages of the system whose files are below `deployment`.
+    fn packages(&self, formats: &[Format], deployment: &BStr) -> Result<Installed> {
+        let mounted = Mounted { tree: self.tree(), deployment, unsupported: RefCell::default() };
         let installed = packages::installed(&mounted, formats);
         match mounted.unsupported.into_inner() {
             Some(error) => Err(error),
@@ -77,11 +78,19 @@ impl Guestfsd {
 /// What is mounted.
 struct Mounted<'t> {
     tree: &'t dyn engine::Tree,
+    /// Where the system's own `/` is.
+    deployment: &'t BStr,
     /// The first thing that an appliance could read, and this engine can't.
     unsupported: RefCell<Option<Error>>,
 }
 
 impl Mounted<'_> {
+    /// The system's own path as that of what is mounted.
+    fn place(&self, path: &BStr) -> BString {
+        let deployment = self.deployment.strip_suffix(b"/").unwrap_or(self.deployment);
+        [deployment, path].concat().into()
+    }
+
     /// `None` for what is not there.
     fn look<T>(&self, path: &BStr, result: engine::Result<T>) -> io::Result<Option<T>> {
         match result {
@@ -110,7 +119,7 @@ impl Mounted<'_> {
 
 impl Tree for Mounted<'_> {
     fn open(&self, path: &BStr) -> io::Result<Option<Box<dyn File + '_>>> {
-        let data = self.look(path, self.tree.open(path))?;
+        let data = self.look(path, self.tree.open(self.place(path).as_bstr()))?;
         Ok(data.map(|data| -> Box<dyn File + '_> {
             Box::new(Open { data, path: path.to_owned(), mounted: self })
         }))
@@ -118,7 +127,7 @@ impl Tree for Mounted<'_> {
 
     fn names(&self, directory: &BStr, max: usize) -> io::Result<Option<Vec<BString>>> {
         let mut names = Vec::new();
-        let read = self.tree.directory(directory).and_then(|open| {
+        let read = self.tree.directory(self.place(directory).as_bstr()).and_then(|open| {
             open.read(&mut |entry| {
                 names.push(entry.name.into());
                 if names.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -56,3 +56,35 @@ fn packages_of_a_root_are_listed_with_what_is_broken() {
     assert_eq!(refusal(list(&mut daemon, "msi")), "internal_list_packages: msi: no such package format");
     assert_eq!(daemon.internal_list_rpm_applications().unwrap(), []);
 }
+
+#[test]
+fn packages_of_an_ostree_are_those_of_its_deployment() {
+    let workshop = Workshop::new();
+    let root = workshop.path("ostree");
+    let checksum = "a".repeat(64);
+    let deployment = format!("ostree/deploy/debian/deploy/{checksum}.0");
+    let package = |name: &str| format!("Package: {name}\nStatus: install ok installed\nVersion: 1\n\n");
+    for (name, content) in [
+        ("var/lib/dpkg/status".to_owned(), package("outside")),
+        ("ostree/repo/config".to_owned(), String::new()),
+        (format!("{deployment}/etc/os-release"), "ID=debian\nVERSION_ID=12\n".to_owned()),
+        (format!("{deployment}/usr/bin/ls"), String::new()),
+        (format!("{deployment}/var/lib/dpkg/status"), package("inside")),
+    ] {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let link = root.join(format!("ostree/boot.1.1/debian/{}/0", "f".repeat(64)));
+    std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(format!("../../../deploy/debian/deploy/{checksum}.0"), link).unwrap();
+    std::os::unix::fs::symlink("boot.1.1", root.join("ostree/boot.1")).unwrap();
+    let image = workshop.empty("ostree.img", 20);
+    run("mke2fs", &["-q", "-t", "ext4", "-d", root.to_str().unwrap(), &image]);
+
+    let mut daemon = daemon(&[&image]);
+    assert_eq!(daemon.inspect_os().unwrap(), ["/dev/sda"]);
+    daemon.mount_ro(b("/dev/sda"), b("/")).unwrap();
+    let found = list(&mut daemon, "").unwrap();
+    assert_eq!(found.packages.iter().map(|package| package.name.clone()).collect::<Vec<_>>(), ["inside"]);
+}
