@@ -178,18 +178,20 @@ impl Hive {
         Ok(header.saturating_add(usize::from(self.record(value)?.name_len)))
     }
 
-    /// Where the data's cell is in the file, and its length with its header, in bytes; none for data that stands in the
-    /// value's own cell.
+    /// Where the data's cell is in the file, and the length of its header and the data, in bytes; none for data that stands
+    /// in the value's own cell.
     ///
     /// # Errors
     /// `Corrupt` if there is no value or no such cell.
     pub fn value_data_cell_offset(&self, value: Value) -> Result<Option<(u64, usize)>> {
         let record = self.record(value)?;
-        if let (0, _) | (_, true) = record.len() {
+        let (len, inline) = record.len();
+        if len == 0 || inline {
             return Ok(None);
         }
-        let len = self.content(record.data)?.len().saturating_add(index(crate::bins::CELL_HEADER));
-        Ok(Some((file_offset(record.data), len)))
+        self.content(record.data)?;
+        let header = index(crate::bins::CELL_HEADER);
+        Ok(Some((file_offset(record.data), len.saturating_add(header))))
     }
 
     /// A value's data as it stands. Data that should be longer than what is there ends with that.

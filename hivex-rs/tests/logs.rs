@@ -38,7 +38,9 @@ fn in_notatins_form(dump: &str) -> String {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["N", handle, _, name, time, ..] => Some(format!("N {handle} {name} {time}\n")),
-                ["V", handle, name, kind, _, _, data] => Some(format!("V {handle} {name} {kind} {data}\n")),
+                ["V", handle, name, kind, _, _, data, ..] => {
+                    Some(format!("V {handle} {name} {kind} {data}\n"))
+                }
                 _ => None,
             }
         })

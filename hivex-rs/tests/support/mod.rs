@@ -106,16 +106,37 @@ impl Visitor for Dump {
         let data = hive.value_value(value).map_or("!".to_owned(), |data| hex(&Sha1::digest(&data)));
         writeln!(
             self.0,
-            "V {} {} {} {} {} {data}",
+            "V {} {} {} {} {} {data} {} {}",
             value.handle(),
             hex(&hive.value_key(value)?.to_bstring()),
             hive.value_type(value)?.0,
             hive.value_len(value)?,
             hive.value_struct_length(value)?,
+            meaning(hive, value),
+            match hive.value_data_cell_offset(value) {
+                Ok(Some((offset, len))) => format!("{offset} {len}"),
+                Ok(None) => "0 0".to_owned(),
+                Err(_) => "!".to_owned(),
+            },
         )
         .unwrap();
         Ok(())
     }
+}
+
+/// What a value means by its type, as `dump.py` prints it.
+fn meaning(hive: &Hive, value: Value) -> String {
+    let meaning = match hive.value_type(value).unwrap().0 {
+        1 | 2 | 6 => hive.value_string(value).map(|text| hex(&text)),
+        4 | 5 => hive.value_dword(value).map(|number| number.to_string()),
+        7 => hive.value_multiple_strings(value).map(|texts| {
+            let texts: Vec<String> = texts.iter().map(|text| hex(text)).collect();
+            format!("{}.", texts.join("/"))
+        }),
+        11 => hive.value_qword(value).map(|number| number.to_string()),
+        _ => Ok("-".to_owned()),
+    };
+    meaning.unwrap_or("!".to_owned())
 }
 
 /// Opens a file to be read, whatever is wrong with it.
