@@ -38,6 +38,24 @@ fn handle(backend: &str, disks: &[PathBuf], readonly: bool) -> Result<Guestfs> {
     Ok(handle)
 }
 
+/// What makes the thin volume the root of a system that mounts all others, by the names that guests have for them.
+const ROOT: [(&str, &str); 3] = [
+    (
+        "/etc/fstab",
+        "/dev/mapper/layers-thin / ext4 defaults 0 1\n/dev/disk/by-id/dm-name-layers-mirror /mirror ext4\n\
+         /dev/md/array /array ext4\n/dev/mapper/secret /secret ext4\n",
+    ),
+    ("/etc/crypttab", "secret /dev/sda3 none luks\n"),
+    ("/etc/debian_version", "12.5\n"),
+];
+/// Its mounts here.
+const MOUNTS: [(&str, &str); 4] = [
+    ("/", "/dev/layers/thin"),
+    ("/array", "/dev/md127"),
+    ("/mirror", "/dev/layers/mirror"),
+    ("/secret", "/dev/mapper/opened"),
+];
+
 /// Two disks with three partitions each: physical volumes, members of an array, and on the first disk a LUKS device.
 fn make(disks: &[PathBuf]) -> Result<()> {
     let g = handle(MAKER, disks, false)?;
@@ -68,6 +86,13 @@ fn make(disks: &[PathBuf]) -> Result<()> {
         g.internal_write("/word", word.as_bytes())?;
         g.umount_all()?;
     }
+    g.mount("/dev/layers/thin", "/")?;
+    g.mkdir("/etc")?;
+    g.mkdir("/bin")?;
+    for (path, text) in ROOT {
+        g.internal_write(path, text.as_bytes())?;
+    }
+    g.umount_all()?;
     g.cryptsetup_close("/dev/mapper/opened")?;
     Ok(g.shutdown()?)
 }
@@ -115,6 +140,12 @@ fn check_with_auto(disks: &[PathBuf]) -> Result<()> {
         ensure!(content == word.as_bytes(), "{device}: {}", content.as_bstr());
         g.umount_all()?;
     }
+    let roots = g.inspect_os()?;
+    ensure!(roots == ["/dev/layers/thin"], "roots: {roots:?}");
+    let mut mounts = g.inspect_get_mountpoints("/dev/layers/thin")?.0;
+    mounts.sort();
+    let expected = MOUNTS.map(|(at, device)| (BString::from(at), BString::from(device)));
+    ensure!(mounts == expected, "mounts: {mounts:?}");
     g.shutdown()?;
     ensure!(must("sha256sum", disks)? == before, "a disk was changed by reading it");
     Ok(())

@@ -198,10 +198,11 @@ impl<'d> Guest for Looking<'d> {
 
     fn disks(&mut self) -> Result<Disks> {
         let mut daemon = self.daemon.borrow_mut();
-        let members = daemon.array_members()?;
         let mut filesystems = daemon.list_filesystems()?.0;
-        // Arrays may hold a system, and can't be put together here.
-        filesystems.extend(members);
+        if daemon.engine.kernel().is_none() {
+            // Arrays may hold a system, and only a kernel puts them together; it has then done what can be done.
+            filesystems.extend(daemon.array_members()?);
+        }
         // A hybrid medium has a table of partitions, none of which need hold the medium's filesystem.
         for disk in daemon.engine.disks() {
             let is_listed = filesystems.iter().any(|(mountable, _)| *mountable == disk);
@@ -284,7 +285,8 @@ impl<'d> Guest for Looking<'d> {
 fn arrays(daemon: &mut Guestfsd) -> Result<Vec<Array>> {
     let mut arrays = Vec::new();
     for device in daemon.list_md_devices()? {
-        let detail = daemon.md_detail(device.as_bstr())?.0;
+        // One that stops meanwhile, or that mdadm can't describe, has no name that a guest could use.
+        let Ok(Hashtable(detail)) = daemon.md_detail(device.as_bstr()) else { continue };
         let value = |key: &str| detail.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         let Some(uuid) = value("uuid") else { continue };
         arrays.push(Array { device, uuid, name: value("name").unwrap_or_default() });

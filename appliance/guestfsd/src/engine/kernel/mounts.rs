@@ -97,13 +97,19 @@ impl Kernel {
         };
         let mut flags = MountFlags::NODEV;
         options.apply(&mut flags);
-        let result = match attempt(flags, &options.data) {
-            // As mount(8): what can't be written is mounted read-only.
-            Err(Errno::EROFS | Errno::EACCES) if !flags.contains(MountFlags::RDONLY) => {
-                attempt(flags | MountFlags::RDONLY, &options.data)
+        let mut result = Err(Errno::EINVAL);
+        for data in options.variants(kind.as_bstr()) {
+            result = match attempt(flags, &data) {
+                // As mount(8): what can't be written is mounted read-only.
+                Err(Errno::EROFS | Errno::EACCES) if !flags.contains(MountFlags::RDONLY) => {
+                    attempt(flags | MountFlags::RDONLY, &data)
+                }
+                other => other,
+            };
+            if result != Err(Errno::EINVAL) {
+                break;
             }
-            other => other,
-        };
+        }
         self.forget_numbers();
         result.map_err(|errno| match errno {
             Errno::EINVAL | Errno::ENODEV => words::wrong_filesystem(device.as_bstr()),

@@ -63,6 +63,19 @@ impl Options {
         }
     }
 
+    /// What the driver is to be given, one after the other while it answers `EINVAL`. That of UFS has to be told which of
+    /// its variants it is: FreeBSD's, then that of NetBSD, OpenBSD and old FreeBSD (the kernel's `admin-guide/ufs`).
+    pub(super) fn variants(&self, kind: &BStr) -> Vec<Vec<u8>> {
+        if kind != "ufs" || self.data.contains_str("ufstype=") {
+            return vec![self.data.clone()];
+        }
+        let variant = |option: &str| match self.data.as_slice() {
+            [] => option.into(),
+            data => [option.as_bytes(), b",", data].concat(),
+        };
+        vec![variant("ufstype=ufs2"), variant("ufstype=44bsd")]
+    }
+
     fn flag(&mut self, set: bool, flag: MountFlags) {
         self.set.set(flag, set);
         self.clear.set(flag, !set);
@@ -129,5 +142,22 @@ mod tests {
         let mut options = parse(BStr::new("compress"));
         options.prepend(b"subvol=x");
         assert_eq!(options.data.as_bstr(), "subvol=x,compress");
+    }
+
+    #[test]
+    fn only_ufs_is_tried_in_variants() {
+        for (given, kind, expected) in [
+            ("compress", "btrfs", &["compress"][..]),
+            ("ro", "ufs", &["ufstype=ufs2", "ufstype=44bsd"]),
+            ("onerror=panic", "ufs", &["ufstype=ufs2,onerror=panic", "ufstype=44bsd,onerror=panic"]),
+            ("ro,ufstype=sun", "ufs", &["ufstype=sun"]),
+        ] {
+            let variants = parse(BStr::new(given)).variants(BStr::new(kind));
+            assert_eq!(
+                variants.iter().map(|data| data.as_bstr()).collect::<Vec<_>>(),
+                expected,
+                "{given} {kind}"
+            );
+        }
     }
 }
