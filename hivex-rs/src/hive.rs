@@ -17,6 +17,10 @@ const ROOT_KEY: u16 = 4;
 pub(crate) const MAX_BINS: u32 = 0x7FFF_F000;
 
 /// How a hive is opened.
+///
+/// Of libhivex's flags, `write` is [`Options::write`]. What `verbose` and `debug` print is what a caller makes of
+/// [`Hive::notes`] and [`Hive::replay`]. `unsafe` makes libhivex go past some damage; here that is the usual way, and
+/// [`Options::strict`] refuses more than libhivex does: hives that are dirty, and data that is longer than its cell.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Options {
     /// Refuse what is damaged. Otherwise it is skipped, or read as well as it can be, and noted: see [`Hive::notes`].

@@ -106,10 +106,16 @@ impl Hive {
         for (node, key) in doomed.into_iter().rev() {
             self.free_key(node, &key)?;
         }
-        if above.longest_subkey & LENGTH_MASK <= name_len {
+        let before = above.longest_subkey & LENGTH_MASK;
+        if before <= name_len {
             let mut longest = 0;
-            for child in self.node_children(parent)? {
-                longest = longest.max(len32(self.node_name(child)?.len().saturating_mul(2))?);
+            for Entry { node, .. } in self.subkeys(parent)? {
+                let name = self.or_note(node, self.node_name(Node(node)))?;
+                longest = longest.max(len32(name.map_or(0, |name| name.len()).saturating_mul(2))?);
+                // Mostly there is another one as long soon.
+                if longest >= before {
+                    break;
+                }
             }
             let field = above.longest_subkey & !LENGTH_MASK | longest;
             self.content_mut(parent.0)?.put32(key::LONGEST_SUBKEY, field)?;

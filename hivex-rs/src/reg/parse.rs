@@ -111,9 +111,13 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// Takes bytes while they are such.
     fn take(&mut self, such: impl Fn(u8) -> bool) -> &'a [u8] {
-        let len = self.rest.iter().position(|byte| !such(*byte)).unwrap_or(self.rest.len());
-        let (taken, rest) = self.rest.split_at_checked(len).unwrap_or_default();
-        self.line = self.line.saturating_add(taken.iter().filter(|byte| **byte == b'\n').count());
+        let mut lines = 0usize;
+        let end = self.rest.iter().position(|byte| {
+            lines = lines.saturating_add(usize::from(*byte == b'\n' && such(*byte)));
+            !such(*byte)
+        });
+        let (taken, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or_default();
+        self.line = self.line.saturating_add(lines);
         self.rest = rest;
         taken
     }
@@ -271,6 +275,13 @@ impl<'a> Parser<'a> {
     fn bytes(&mut self) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         loop {
+            // Nearly all of it is two digits and a comma.
+            while let [high, low, b',', rest @ ..] = self.rest
+                && let (Some(high), Some(low)) = (nibble(*high), nibble(*low))
+            {
+                bytes.push(high << 4 | low);
+                self.rest = rest;
+            }
             self.blanks();
             if self.accept(b'\\') {
                 self.blanks();
@@ -330,6 +341,15 @@ fn trim(path: &[u8]) -> &[u8] {
     let rest = path.get(start..).unwrap_or_default();
     let end = rest.iter().rev().take_while(|byte| is_separator(byte)).count();
     rest.get(..rest.len().saturating_sub(end)).unwrap_or_default()
+}
+
+/// The value of a hexadecimal digit.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit & 15),
+        b'a'..=b'f' | b'A'..=b'F' => Some((digit & 15).saturating_add(9)),
+        _ => None,
+    }
 }
 
 fn hexadecimal(digits: &[u8]) -> Result<u32, String> {
