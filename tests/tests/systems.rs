@@ -1,5 +1,7 @@
 //! The tools on guests whose system is not simply in the root of a disk: several systems, snapshots, deployments, media,
 //! containers, damaged neighbours. They choose, or say how to.
+//!
+//! `data/golden/systems` has what Debian's `virt-inspector --no-applications --no-icon` (1.48.6) prints of some of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use bstr::ByteSlice;
-use guestfs_tests::{must, run};
+use guestfs_tests::{data, must, run};
 use tempfile::TempDir;
 
 /// Size of a filesystem in these tests (bytes).
@@ -245,5 +247,70 @@ fn a_damaged_neighbour_hides_nothing_and_is_named() -> Result<()> {
         "virt-ls: no operating system was found on the disk\n\
          hint: these filesystems can be mounted with -m: /dev/sda (ext4); these can't be read: /dev/sdb (ext4)\n",
     )?;
+    Ok(())
+}
+
+/// The files of a FreeBSD, but for the filesystem that they are in: nothing here makes UFS.
+const FREEBSD: &[(&str, &str)] = &[
+    ("/etc/fstab", "/dev/ada0p2\t/\tufs\trw\t1\t1\n/dev/ada0p3\tnone\tswap\tsw\t0\t0\n"),
+    ("/etc/freebsd-update.conf", ""),
+    ("/etc/motd", "FreeBSD 13.2-RELEASE (GENERIC) releng/13.2-n254617-525ecfdad597\n\nWelcome to FreeBSD!\n"),
+    ("/etc/rc.conf", "hostname=\"bsd.example\"\n"),
+    // The start of a program for x86-64.
+    ("/bin/ls", "\u{7f}ELF\u{2}\u{1}\u{1}\0\0\0\0\0\0\0\0\0\u{3}\0\u{3e}\0"),
+];
+
+/// A FreeBSD on the second partition of a disk.
+fn freebsd(shop: &Workshop) -> Result<PathBuf> {
+    let tree = shop.tree("freebsd.tree", FREEBSD)?;
+    let image = shop.path("freebsd");
+    fs::File::create(&image)?.set_len(32 << 20)?;
+    let name = image.to_string_lossy();
+    must("sgdisk", ["-n", "1:2048:+1M", "-n", "2:4096:+20M", "-n", "3:0:+2M", &name])?;
+    let tree = tree.to_string_lossy();
+    let uuid = "152e94fe-a8c1-459d-94a7-596fbad3ebf2";
+    must("mke2fs", ["-q", "-t", "ext4", "-U", uuid, "-d", &tree, "-E", "offset=2097152", &name, "20M"])?;
+    Ok(image)
+}
+
+#[test]
+fn the_xml_of_a_system_is_debians() -> Result<()> {
+    let shop = Workshop::new()?;
+    for (name, image) in [
+        ("two-roots", data("two-roots.qcow2")),
+        ("split-usr", data("split-usr.qcow2")),
+        ("freebsd", freebsd(&shop)?),
+    ] {
+        let debians = fs::read_to_string(data(&format!("golden/systems/{name}.xml")))?;
+        let ours = prints("virt-inspector", &[&image], &["--no-applications", "--no-icon"])?;
+        assert_eq!(ours, debians, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_xml_of_a_medium_says_more_than_debians() -> Result<()> {
+    let shop = Workshop::new()?;
+    let info = "Debian GNU/Linux 12.5.0 \"Bookworm\" - Official amd64 NETINST with firmware 20240210-11:27\n";
+    let tree = shop.tree("medium", &[("/.disk/info", info), ("/.disk/cd_type", "not_complete\n")])?;
+    let iso = shop.path("medium.iso");
+    must(
+        "genisoimage",
+        ["-quiet".as_ref(), "-R".as_ref(), "-o".as_ref(), iso.as_os_str(), tree.as_os_str()],
+    )?;
+    let debians = fs::read_to_string(data("golden/systems/medium.xml"))?;
+    ensure!(debians == "<?xml version=\"1.0\"?>\n<operatingsystems/>\n", "{debians}");
+    let ours = prints("virt-inspector", &[&iso], &["--no-applications", "--no-icon"])?;
+    for line in [
+        "<root>/dev/sda</root>",
+        "<name>linux</name>",
+        "<arch>x86_64</arch>",
+        "<distro>debian</distro>",
+        "<product_name>Debian GNU/Linux 12.5.0 &quot;Bookworm&quot; - Official amd64 NETINST with firmware",
+        "<major_version>12</major_version>",
+        "<minor_version>5</minor_version>",
+    ] {
+        ensure!(ours.contains(line), "{line} is not in: {ours}");
+    }
     Ok(())
 }
