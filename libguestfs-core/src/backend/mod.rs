@@ -52,6 +52,11 @@ pub(crate) trait Process: Debug + Send {
     /// What the daemon logged since the last time, without waiting.
     fn log(&mut self) -> Vec<u8>;
 
+    /// Is there a log at all, so that silence means something?
+    fn has_log(&self) -> bool {
+        true
+    }
+
     /// Why the daemon is gone, after the stream ended: how it died, and its last words.
     fn obituary(&mut self) -> String;
 }

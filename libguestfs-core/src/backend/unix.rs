@@ -37,6 +37,10 @@ impl Process for Elsewhere {
         Vec::new()
     }
 
+    fn has_log(&self) -> bool {
+        false
+    }
+
     fn obituary(&mut self) -> String {
         "the daemon closed the connection".into()
     }

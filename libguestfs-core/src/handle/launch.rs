@@ -12,7 +12,8 @@ use crate::{Error, Result};
 
 /// How long a daemon may take to send its launch flag (lib/conn-socket.c has 20 minutes).
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(20 * 60);
-/// How long an appliance that has begun to print may then be silent.
+/// How long a daemon that has a log may be silent: an emulated machine on a busy host, whose kernel prints nothing, has
+/// been up within a minute.
 const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// How often the log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,35 +32,48 @@ impl Guestfs {
     /// If the daemon ends, is silent for too long, or says something else.
     pub(super) fn await_launch_flag(
         &self,
+        channel: Channel,
+        process: Box<dyn Process>,
+    ) -> Result<Connection> {
+        let mut told = None;
+        let launched = self.await_daemon(channel, process, &mut told);
+        if told.is_some() {
+            // Whatever came of it, the wait is over.
+            self.tell_launch(TWELFTHS);
+        }
+        launched
+    }
+
+    /// Waits, and notes in `told` how much of that was told as progress.
+    fn await_daemon(
+        &self,
         mut channel: Channel,
         mut process: Box<dyn Process>,
+        told: &mut Option<u64>,
     ) -> Result<Connection> {
         let start = Instant::now();
         let mut heard: Option<Instant> = None;
-        let mut told = None;
         while !channel.wait_input(PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO))? {
             if self.pass_on_log(process.as_mut()) {
                 heard = Some(Instant::now());
             }
-            if heard.is_some_and(|heard| heard.elapsed() > SILENCE) || start.elapsed() > LAUNCH_TIMEOUT {
+            let silent = heard.unwrap_or(start).elapsed();
+            if (process.has_log() && silent > SILENCE) || start.elapsed() > LAUNCH_TIMEOUT {
                 return Err(Error::launch(format!(
                     "the daemon does not come up: nothing was heard of it for {} seconds; with LIBGUESTFS_DEBUG=1 there is \
                      a log",
-                    heard.unwrap_or(start).elapsed().as_secs()
+                    silent.as_secs()
                 )));
             }
             let position = if heard.is_some() { BOOTING } else { STARTED };
-            if start.elapsed() > PROGRESS_AFTER && told != Some(position) {
-                told = Some(position);
+            if start.elapsed() > PROGRESS_AFTER && *told != Some(position) {
+                *told = Some(position);
                 self.tell_launch(position);
             }
         }
         match channel.read_word() {
             Ok(Some(Word::Launch)) => {
                 self.pass_on_log(process.as_mut());
-                if told.is_some() {
-                    self.tell_launch(TWELFTHS);
-                }
                 Ok(Connection { client: Client::new(channel), process })
             }
             Ok(Some(other)) => {
