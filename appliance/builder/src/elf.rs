@@ -53,6 +53,12 @@ pub(crate) fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
+/// Is a program dynamically linked with the library of this name? What is no program, such as a script, is not.
+pub fn is_linked_with(program: &Path, library: &str) -> bool {
+    let linked = std::fs::read(program).ok().and_then(|bytes| parse(&bytes, program).ok());
+    linked.is_some_and(|linked| linked.needed.iter().any(|needed| needed == Path::new(library)))
+}
+
 /// Reads the headers of the file `path`.
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Linked> {
     read(bytes).map_err(|e| Error::unusable(format!("{}: not a usable ELF file: {e}", path.display())))

@@ -33,6 +33,7 @@ mod squashfs;
 mod tree;
 
 pub use cache::directory;
+pub use elf::is_linked_with;
 pub use error::{Error, ErrorKind, Result};
 pub use find::{Found, find};
 pub use request::{Appliance, KernelKind, Request, build, fixed};

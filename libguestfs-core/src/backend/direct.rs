@@ -63,6 +63,8 @@ const LIBEXEC: &str = "/usr/libexec/qemu-kvm";
 const MEMSIZE: u32 = 1280;
 /// Most disks that are PCI devices of their own: q35 has 31 slots, some of them taken. More are on one SCSI bus.
 const PCI_DISKS_MAX: usize = 24;
+/// What qemu denies itself by seccomp, as libvirt has it: it needs none of these once it runs.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 /// The name of the channel's port, which is the original's.
 const PORT: &str = "org.libguestfs.channel.0";
 /// Where an ext2 superblock has its magic number and UUID (linux/fs/ext4/ext4.h).
@@ -101,6 +103,10 @@ impl Backend for Direct {
             .variable("LC_ALL", "C")
             .variable("HOME", "/");
         let kvm = accelerate(&mut program, &qemu, settings)?;
+        // A qemu that was built with its own sandbox is linked with this; of a wrapper nobody knows.
+        if guestfs_appliance::is_linked_with(&qemu, "libseccomp.so.2") {
+            program.args(["-sandbox", SANDBOX]);
+        }
         program.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
         program.args(["-m", &settings.memsize.unwrap_or(MEMSIZE).to_string()]);
         let smp = settings.smp.filter(|&smp| smp > 1);
