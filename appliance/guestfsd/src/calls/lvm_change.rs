@@ -143,7 +143,7 @@ impl Guestfsd {
         // Made by a run that failed, perhaps.
         let _ = std::fs::remove_file(METADATA_FILE);
         run?;
-        text.map_err(|e| refused(format!("{METADATA_FILE}: {e}")))
+        text.map(without_settings).map_err(|e| refused(format!("{METADATA_FILE}: {e}")))
     }
 
     pub(crate) fn lvcreate(&mut self, logvol: &BStr, volgroup: &BStr, mbytes: i32) -> Result<()> {
@@ -237,6 +237,17 @@ impl Guestfsd {
     }
 }
 
+/// A backup of metadata without our settings in its description, which is the command that made it.
+fn without_settings(text: Vec<u8>) -> Vec<u8> {
+    let stripped = |line: &[u8]| {
+        let (before, rest) = line.split_once_str(" --config ")?;
+        let (_, after) = rest.split_once_str(" -f ")?;
+        before.starts_with(b"description = ").then(|| [before, b" -f ", after].concat())
+    };
+    let lines = text.lines_with_terminator().map(|line| stripped(line).unwrap_or_else(|| line.to_vec()));
+    lines.collect::<Vec<_>>().concat()
+}
+
 /// The arguments of lvcreate.
 fn new_volume<'k>(tool: Tool<'k>, size: [&str; 2], logvol: &BStr, volgroup: &BStr) -> Tool<'k> {
     // -y: signatures that are found where the volume comes to lie are wiped without a question.
@@ -278,6 +289,15 @@ mod tests {
         ] {
             assert_eq!(clause(node, whole), expected);
         }
+    }
+
+    #[test]
+    fn a_backup_does_not_tell_of_our_settings() {
+        let text = b"a = 1\ndescription = \"vgcfgbackup --config x{y=\\\"none\\\"} -f /tmp/vgmeta -- vg\"\nb --config c -f d\n";
+        assert_eq!(
+            without_settings(text.to_vec()).as_bstr(),
+            "a = 1\ndescription = \"vgcfgbackup -f /tmp/vgmeta -- vg\"\nb --config c -f d\n"
+        );
     }
 
     #[test]
