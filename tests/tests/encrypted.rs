@@ -335,8 +335,8 @@ fn check_luks_on_volume() -> Result<()> {
 
 fn run() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let checks: [(&str, fn() -> Result<()>); 4] = [
-        ("partitions", check_two_partitions),
+    let checks = [
+        ("partitions", check_two_partitions as fn() -> Result<()>),
         ("terminal", check_terminal),
         ("lvm-in-luks", check_lvm_in_luks),
         ("luks-on-volume", check_luks_on_volume),
