@@ -8,7 +8,9 @@ use libguestfs_core::handle::{Decrypted, Locked};
 use libguestfs_core::{AddDriveOpts, ErrorKind, Guestfs, NEEDS_APPLIANCE};
 
 use crate::options::{CommonOptions, Disk};
-use crate::{Ask, Error, GuestOptions, KeyOptions, Mount, Result, Session, about_locked, decrypt, operands};
+use crate::{
+    Ask, Error, GuestOptions, KeyOptions, Mount, Result, Session, about_locked, decrypt, operands, waiting,
+};
 
 /// The hint where an appliance is needed and the user has chosen to have none.
 const EMBEDDED_ONLY: &str = "LIBGUESTFS_BACKEND=embedded rules an appliance out; without it one takes over";
@@ -67,6 +69,10 @@ pub fn launch(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Resu
         settings.verbose |= common.verbose > 0;
         settings.trace |= common.trace;
         settings.network |= keys.needs_network();
+    }
+    // Among messages of what goes on, a bar is neither needed nor readable.
+    if !common.no_progress && common.verbose == 0 && !common.trace {
+        waiting::show(&handle);
     }
     for disk in disks {
         add(&handle, disk)?;

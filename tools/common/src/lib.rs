@@ -9,6 +9,7 @@
 //!   operands     the old way to name disks, without -a and -d
 //!   keys         keys of encrypted devices, from options, standard input or the terminal
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
+//!   waiting      the bar while an appliance starts
 //!   fleet        a guest among others, where a tool examines many
 //!   output       standard output, in large pieces; a reader that goes away is no error
 //!   json         names that may not be UTF-8, in JSON
@@ -34,6 +35,7 @@ pub mod parallel;
 mod terminal;
 mod tool;
 mod uri;
+mod waiting;
 
 pub use error::{Error, Result};
 pub use fleet::Guest;

@@ -134,6 +134,10 @@ pub struct CommonOptions {
     /// Print on standard error each call of the library and its result
     #[arg(short = 'x')]
     pub trace: bool,
+
+    /// Show no bar while an appliance starts; set by tools with an option for that.
+    #[arg(skip)]
+    pub no_progress: bool,
 }
 
 /// Gives a tool's command what all tools have in common: getopt_long's rules, and options in the order of the alphabet.

@@ -36,8 +36,9 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
         return Err(Error::new(format!("target ‘{}’ is not a directory", target.display())));
     }
     let interrupts = Interrupts::watch()?;
-    let opened =
-        virt_common::open(&options.guest, &options.common, sources, "file or directory", matches, session)?;
+    let mut common = options.common.clone();
+    common.no_progress = options.no_progress_bars;
+    let opened = virt_common::open(&options.guest, &common, sources, "file or directory", matches, session)?;
     let handle = opened.handle;
     let mut paths = Vec::new();
     for source in sources {
