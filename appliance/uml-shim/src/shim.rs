@@ -4,6 +4,8 @@
 //! its signal handlers on that thread, so what is kept is in plain variables.
 #![no_std]
 
+#[path = "shim/children.rs"]
+mod children;
 #[path = "shim/clock.rs"]
 mod clock;
 #[path = "shim/memory.rs"]

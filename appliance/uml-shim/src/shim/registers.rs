@@ -1,4 +1,4 @@
-//! Extended registers of a length that the kernel within does not know.
+//! Processes that are traced: extended registers of a length that the kernel within does not know, and their end.
 
 use core::ffi::{c_int, c_long, c_void};
 
@@ -10,6 +10,9 @@ const PEEKS: core::ops::RangeInclusive<c_int> = 1..=3;
 const GETREGSET: c_int = 0x4204;
 const SETREGSET: c_int = 0x4205;
 const NT_X86_XSTATE: usize = 0x202;
+/// Options of tracing, by the new and the old request, and the one that ends who is traced with who traces.
+const SETOPTIONS: [c_int; 2] = [0x4200, 21];
+const EXITKILL: usize = 1 << 20;
 /// Room for any state there is: the largest of today has 11008 bytes.
 const STATE_MAX: usize = 64 * 1024;
 
@@ -35,6 +38,11 @@ pub unsafe extern "C" fn ptrace(request: c_int, pid: c_int, address: usize, data
     if request == SETREGSET && address == NT_X86_XSTATE {
         // SAFETY: the caller's argument for this request is an iovec.
         return answer(unsafe { set_state(pid, data.cast()) });
+    }
+    if SETOPTIONS.contains(&request) {
+        let options = (data as usize | EXITKILL) as *mut c_void;
+        // SAFETY: as the caller wants it; the request takes a number.
+        return answer(unsafe { trace(request, pid, address, options) });
     }
     if PEEKS.contains(&request) {
         let mut word: c_long = 0;
