@@ -23,8 +23,9 @@ use nix::unistd::Pid;
 const ROUNDS: u64 = 6;
 /// How long everything may take to end after a kill; a victim that was gone already leaves a whole session to wait for.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// A session is killed within this time. A launch takes about half of it on an idle machine.
-const LONGEST: Duration = Duration::from_secs(5);
+/// A session is killed within this time. A launch takes a quarter to half of it on an idle machine.
+const LONGEST_UML: Duration = Duration::from_secs(2);
+const LONGEST_DIRECT: Duration = Duration::from_secs(6);
 /// The argument by which this program is the session that is disturbed.
 const SESSION: &str = "--session";
 
@@ -216,9 +217,10 @@ fn main() -> Result<ExitCode> {
         let mut random = state;
         random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         random ^= random >> 27;
-        let delay = Duration::from_millis(random % u64::try_from(LONGEST.as_millis())?);
         // Booting a virtual machine takes long: those are for the long test.
-        let backend = if rounds.is_some() && round % 4 == 3 { "direct" } else { "uml" };
+        let is_direct = rounds.is_some() && round % 4 == 3;
+        let (backend, longest) = if is_direct { ("direct", LONGEST_DIRECT) } else { ("uml", LONGEST_UML) };
+        let delay = Duration::from_millis(random % u64::try_from(longest.as_millis())?);
         let victim = usize::try_from(round)?;
         let name = disturbed(backend, victim, delay).with_context(|| {
             format!("round {round} of seed {seed}: {backend}, victim {victim}, after {delay:?}")

@@ -12,6 +12,7 @@ mod man;
 mod mutants;
 mod read_tree;
 mod run;
+mod sys;
 
 use std::process::ExitCode;
 

@@ -10,19 +10,25 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
-use crate::run;
+use crate::{run, sys};
 
 /// How long between two looks at the memory of running processes.
 const SAMPLE: Duration = Duration::from_micros(300);
+/// The same for what takes longer to be found out.
+const SAMPLE_PROPORTIONAL: Duration = Duration::from_millis(20);
 /// A program that takes longer is run once.
 const LONG: Duration = Duration::from_secs(1);
 
 /// What was measured of one program.
 #[derive(Debug, Clone, Copy)]
-struct Measured {
-    time: Duration,
-    memory_kib: u64,
+pub(super) struct Measured {
+    pub(super) time: Duration,
+    /// Of all processors and processes.
+    pub(super) cpu: Duration,
+    pub(super) memory_kib: u64,
     bytes: u64,
 }
 
@@ -30,16 +36,42 @@ struct Measured {
 pub(super) struct Row {
     pub(super) name: String,
     command: Vec<String>,
+    memory: Memory,
+}
+
+/// How memory is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// The most that each process has had resident.
+    Resident,
+    /// What all have at a time: pages that several have count once. Looking takes some milliseconds.
+    Proportional,
+}
+
+impl Row {
+    /// Counts pages once that several processes have, and measures time in runs of its own, however long they are.
+    pub(super) fn proportional(mut self) -> Row {
+        self.memory = Memory::Proportional;
+        self
+    }
 }
 
 /// A row of a table.
 pub(super) fn row(name: &str, command: &[&str]) -> Row {
-    Row { name: name.to_owned(), command: command.iter().map(ToString::to_string).collect() }
+    let command = command.iter().map(ToString::to_string).collect();
+    Row { name: name.to_owned(), command, memory: Memory::Resident }
+}
+
+/// Processor time of all that this process has waited for.
+fn used() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let all = usage.user_time() + usage.system_time();
+    Ok(Duration::from_micros(u64::try_from(all.num_microseconds())?))
 }
 
 /// Runs the command once; with `memory`, looks at its processes all the while.
-fn once(command: &[String], memory: bool) -> Result<Measured> {
-    let start = Instant::now();
+fn once(command: &[String], memory: Option<Memory>) -> Result<Measured> {
+    let (start, used_before) = (Instant::now(), used()?);
     let mut child = Command::new(&command[0])
         .args(&command[1..])
         .env("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")
@@ -50,7 +82,13 @@ fn once(command: &[String], memory: bool) -> Result<Measured> {
     let mut out = child.stdout.take().context("no pipe")?;
     let (pid, done) = (child.id(), AtomicBool::new(false));
     let (bytes, memory_kib) = scope(|scope| {
-        let sampler = memory.then(|| scope.spawn(|| sample(pid, &done)));
+        let sampler = memory.map(|memory| {
+            let done = &done;
+            scope.spawn(move || match memory {
+                Memory::Resident => resident(pid, done),
+                Memory::Proportional => proportional(pid, done),
+            })
+        });
         let mut buffer = vec![0; 1 << 20];
         let mut bytes = 0u64;
         loop {
@@ -70,28 +108,58 @@ fn once(command: &[String], memory: bool) -> Result<Measured> {
         command.join(" "),
         String::from_utf8_lossy(&out.stderr).trim_end()
     );
-    Ok(Measured { time, memory_kib, bytes })
+    Ok(Measured { time, cpu: used()?.saturating_sub(used_before), memory_kib, bytes })
+}
+
+/// A process and all that descend from it.
+fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&member) = family.get(next) {
+        next += 1;
+        for task in fs::read_dir(format!("/proc/{member}/task")).into_iter().flatten().flatten() {
+            let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            family.extend(list.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+        }
+    }
+    family
+}
+
+/// The number after a name in one of the kernel's tables.
+fn field(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+/// The largest sum, at one time, of the proportional sizes of the processes that descend from `pid`: what processes share
+/// counts once. Those that share all of their memory are one for this.
+fn proportional(pid: u32, done: &AtomicBool) -> u64 {
+    let mut most = 0;
+    while !done.load(Ordering::Relaxed) {
+        let mut seen: Vec<u32> = Vec::new();
+        let mut sum = 0;
+        for member in family(pid) {
+            if seen.iter().any(|other| sys::share_memory(*other, member)) {
+                continue;
+            }
+            seen.push(member);
+            sum += field(&format!("/proc/{member}/smaps_rollup"), "Pss:").unwrap_or(0);
+        }
+        most = most.max(sum);
+        sleep(SAMPLE_PROPORTIONAL);
+    }
+    most
 }
 
 /// The largest sum, over the processes that descend from `pid`, of the most that each has had resident.
-fn sample(pid: u32, done: &AtomicBool) -> u64 {
+fn resident(pid: u32, done: &AtomicBool) -> u64 {
     let mut peaks = BTreeMap::new();
     let mut most = 0;
     while !done.load(Ordering::Relaxed) {
-        let mut family = vec![pid];
-        let mut next = 0;
-        while let Some(&member) = family.get(next) {
-            next += 1;
-            for task in fs::read_dir(format!("/proc/{member}/task")).into_iter().flatten().flatten() {
-                let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-                family.extend(list.split_whitespace().filter_map(|word| word.parse::<u32>().ok()));
-            }
-        }
+        let family = family(pid);
         peaks.retain(|member, _| family.contains(member));
         for member in family {
-            let status = fs::read_to_string(format!("/proc/{member}/status")).unwrap_or_default();
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            if let Some(kib) = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()) {
+            if let Some(kib) = field(&format!("/proc/{member}/status"), "VmHWM:") {
                 peaks.insert(member, kib);
             }
         }
@@ -112,17 +180,18 @@ fn measure(row: &Row, runs: usize) -> Result<Option<Measured>> {
     if !installed {
         return Ok(None);
     }
-    let first = once(&row.command, true)?;
-    if first.time > LONG {
+    let first = once(&row.command, Some(row.memory))?;
+    if first.time > LONG && row.memory == Memory::Resident {
         return Ok(Some(first));
     }
-    let mut times = (0..runs).map(|_| Ok(once(&row.command, false)?.time)).collect::<Result<Vec<_>>>()?;
-    times.sort_unstable();
-    Ok(Some(Measured { time: times[times.len() / 2], ..first }))
+    let mut times = (0..runs).map(|_| once(&row.command, None)).collect::<Result<Vec<_>>>()?;
+    times.sort_unstable_by_key(|measured| measured.time);
+    Ok(Some(Measured { memory_kib: first.memory_kib, ..times[times.len() / 2] }))
 }
 
 /// Measures the rows and prints them; the first is ours, and the others are compared with it.
-pub(super) fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
+pub(super) fn table(title: &str, rows: &[Row], runs: usize) -> Result<Vec<(String, Measured)>> {
+    let mut all = Vec::new();
     println!("\n{title}");
     let mut ours: Option<Measured> = None;
     for row in rows {
@@ -151,6 +220,7 @@ pub(super) fn table(title: &str, rows: &[Row], runs: usize) -> Result<()> {
         let memory = measured.memory_kib as f64 / 1024.0;
         println!("  {:34} {milliseconds:10.1} ms {memory:8.1} MiB{rate}{ratio}", row.name);
         ours = ours.or(Some(measured));
+        all.push((row.name.clone(), measured));
     }
-    Ok(())
+    Ok(all)
 }

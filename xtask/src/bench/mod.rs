@@ -2,10 +2,12 @@
 //!
 //! All files are in the page cache before anything is measured. Time is the median of several runs, with the output read
 //! through a pipe; memory is from one more run, the sum of what all processes of the program had resident at most (pages
-//! that they share count several times). A program that is not there is a row that says so.
+//! that they share count several times; for appliances once). A program that is not there is a row that says so.
 
+mod appliances;
 mod measure;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -23,9 +25,8 @@ pub(crate) struct Options {
     /// Leave out the programs that boot an appliance
     #[arg(long)]
     quick: bool,
-    /// Measure only this: cat, ls, big-file, trees, df, inspector, copy-out, launch or transfer
-    #[arg(long)]
-    only: Option<String>,
+    /// Measure only these: cat, ls, big-file, trees, df, inspector, copy-out, launch or transfer
+    only: Vec<String>,
 }
 
 /// What is measured with: our tools, the fixtures, and how often.
@@ -56,7 +57,7 @@ impl Bench {
     fn table(&self, title: &str, rows: Vec<Row>, most_runs: usize) -> Result<()> {
         let wanted = |row: &Row| !(self.quick && row.name.starts_with("Debian"));
         let rows: Vec<_> = rows.into_iter().filter(wanted).collect();
-        table(title, &rows, self.runs.min(most_runs))
+        table(title, &rows, self.runs.min(most_runs)).map(drop)
     }
 
     fn cat(&self) -> Result<()> {
@@ -196,92 +197,35 @@ impl Bench {
     }
 }
 
-impl Bench {
-    /// From start to the first answer of an appliance, each in a run that finds it made already.
-    fn launch(&self) -> Result<()> {
-        let xtask = self.ours("xtask");
-        let ours = |name: &str, backend: &str| row(name, &[&xtask, "appliance", backend]);
-        for backend in ["uml", "direct"] {
-            // The first run makes the appliance.
-            run::output(&xtask, ["appliance", backend])?;
-        }
-        let rows = vec![
-            ours("uml", "uml"),
-            ours("direct (TCG)", "direct"),
-            row("Debian's guestfish run (TCG)", &["/usr/bin/guestfish", "-a", "/dev/null", "run"]),
-        ];
-        self.table("launch of an appliance, to its first answer", rows, 3)
-    }
-
-    /// A file of a gigabyte to a disk and back; the rates are what each program says.
-    fn transfer(&self) -> Result<()> {
-        const BYTES: u64 = 1 << 30;
-        println!("\n1 GiB sent to a disk of an appliance, and back");
-        let directory = tempfile::tempdir_in("/dev/shm")?;
-        let disk = directory.path().join("disk");
-        std::fs::File::create(&disk)?.set_len(2 * BYTES)?;
-        let disk = disk.to_string_lossy().into_owned();
-        let bytes = BYTES.to_string();
-        for backend in ["uml", "direct"] {
-            let arguments = ["appliance", backend, "--transfer", &bytes, "--disk", &disk];
-            print!("  {backend:34} {}", run::output(&self.ours("xtask"), arguments)?);
-        }
-        if self.quick {
-            return Ok(());
-        }
-        let file = directory.path().join("file");
-        run::shell(r#"head -c "$2" /dev/zero | tr '\0' U > "$1""#, &[&file, Path::new(&bytes)])?;
-        // Its own commands for the time: launch, then each transfer.
-        let script = r#"
-            cat > "$3/commands" <<END
-            add "$1" format:raw
-            run
-            time upload-offset $2 /dev/sda 0
-            time download-offset /dev/sda $3/back 0 $4
-END
-            guestfish < "$3/commands"; cmp "$2" "$3/back""#;
-        let said = run::output(
-            "sh",
-            [
-                "-ec",
-                script,
-                "sh",
-                &disk,
-                &file.to_string_lossy(),
-                &directory.path().to_string_lossy(),
-                &bytes,
-            ],
-        )?;
-        let mut rates = Vec::new();
-        for line in said.lines().filter_map(|line| line.strip_prefix("elapsed time: ")) {
-            let seconds: f64 = line.split_whitespace().next().unwrap_or_default().parse()?;
-            rates.push(format!("{:.0} MB/s", BYTES as f64 / 1e6 / seconds));
-        }
-        println!("  {:34} up, down: {}", "Debian's guestfish (TCG)", rates.join(", "));
-        Ok(())
-    }
-}
-
 /// One comparison, or several that belong together.
 type Table = fn(&Bench) -> Result<()>;
 
-/// Measures everything.
+/// All of them: name, the package whose program is measured.
+const TABLES: &[(&str, &str, Table)] = &[
+    ("cat", "virt-cat", Bench::cat),
+    ("ls", "virt-ls", Bench::ls),
+    ("big-file", "virt-cat", Bench::big_file),
+    ("trees", "xtask", Bench::trees),
+    ("df", "virt-df", Bench::df),
+    ("inspector", "virt-inspector", Bench::inspector),
+    ("copy-out", "virt-copy-out", Bench::copy_out),
+    ("launch", "xtask", Bench::launch),
+    ("transfer", "xtask", Bench::transfer),
+];
+
+/// Measures everything, or what is asked for.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let script = r#"cd "$1" && cargo build --quiet --release -p virt-cat -p virt-ls -p virt-df -p virt-inspector -p virt-copy-out -p xtask"#;
-    run::shell(script, &[&run::repository()])?;
+    for only in &options.only {
+        ensure!(TABLES.iter().any(|(name, ..)| name == only), "there is no table ‘{only}’");
+    }
+    let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let wanted: Vec<_> = TABLES.iter().filter(|(name, ..)| is_wanted(name)).collect();
+    let packages: BTreeSet<&str> = wanted.iter().map(|(_, package, _)| *package).collect();
+    let mut build = vec!["build".into(), "--quiet".into(), "--release".into(), "--manifest-path".into()];
+    build.push(run::repository().join("Cargo.toml").into_os_string());
+    build.extend(packages.into_iter().flat_map(|package| ["-p".into(), package.into()]));
+    run::output("cargo", build)?;
     let tools = run::repository().join("target/release");
     let bench = Bench { tools, fixtures: fixtures::directory(), runs: options.runs, quick: options.quick };
-    let tables: [(&str, Table); 9] = [
-        ("cat", Bench::cat),
-        ("ls", Bench::ls),
-        ("big-file", Bench::big_file),
-        ("trees", Bench::trees),
-        ("df", Bench::df),
-        ("inspector", Bench::inspector),
-        ("copy-out", Bench::copy_out),
-        ("launch", Bench::launch),
-        ("transfer", Bench::transfer),
-    ];
-    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
-    tables.iter().filter(|(name, _)| wanted(name)).try_for_each(|(_, measure)| measure(&bench))
+    wanted.into_iter().try_for_each(|(_, _, measure)| measure(&bench))
 }
