@@ -80,6 +80,12 @@ fn ten_thousand_sequences() {
     from_real("NTUSER.DAT", 3_000_000, 100);
 }
 
+/// Nearly all of its 30,000 keys are deleted, one below the root at a time.
+#[test]
+fn a_large_real_hive_is_what_it_was_changed_to() {
+    from_real("SYSTEM", 1, 1);
+}
+
 /// Hives that libhivex changes: what it makes is read, is changed further, and is read by libhivex again.
 #[test]
 fn what_libhivex_writes_is_read_and_changed_further() {
