@@ -71,7 +71,6 @@ pub(crate) fn file_offset(offset: u32) -> u64 {
 }
 
 /// A registry hive.
-#[derive(Debug)]
 pub struct Hive {
     pub(crate) image: Vec<u8>,
     pub(crate) map: CellMap,
@@ -80,6 +79,16 @@ pub struct Hive {
     notes: Notes,
     replay: Replay,
     root: Node,
+}
+
+impl fmt::Debug for Hive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hive")
+            .field("bytes", &self.image.len())
+            .field("root", &self.root)
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Hive {

@@ -68,9 +68,9 @@ impl fmt::Display for Replay {
         match (self.applied.first(), self.applied.last()) {
             (Some(first), Some(last)) => {
                 let (from, to) = (first.sequence, last.sequence);
-                write!(f, "{} log entries applied (sequence numbers {from} to {to})", self.applied.len())?;
+                write!(f, "log entries applied: {} (sequence numbers {from} to {to})", self.applied.len())?;
             }
-            _ => f.write_str("no log entries applied")?,
+            _ => f.write_str("log entries applied: none")?,
         }
         for refused in &self.refused {
             write!(f, "; log {}: {}", refused.log.saturating_add(1), refused.why)?;

@@ -9,6 +9,8 @@
 //! Windows has a root over leaves only; roots over roots are read too, down to [`MAX_LEVELS`]. A list that is met twice
 //! is read once, so that no arrangement of lists is larger than the hive.
 
+use std::collections::BTreeSet;
+
 use crate::bytes::{Fields, index};
 use crate::hive::{Hive, Node};
 use crate::key::NONE;
@@ -67,7 +69,7 @@ impl Hive {
             self.damaged(node.0, format!("says that it has {} subkeys, and has no list", key.subkeys))?;
             return Ok(entries);
         }
-        let mut lists = Vec::new();
+        let mut lists = BTreeSet::new();
         self.collect_subkeys(key.subkey_list, &mut lists, 0, &mut entries)?;
         if u32::try_from(entries.len()) != Ok(key.subkeys) {
             let what = format!("says that it has {} subkeys, its list has {}", key.subkeys, entries.len());
@@ -79,7 +81,7 @@ impl Hive {
     fn collect_subkeys(
         &self,
         offset: u32,
-        lists: &mut Vec<u32>,
+        lists: &mut BTreeSet<u32>,
         level: usize,
         entries: &mut Vec<Entry>,
     ) -> Result<()> {
@@ -91,15 +93,12 @@ impl Hive {
                     return self.damaged(offset, "lists of subkeys lie too deep");
                 }
                 for list in below {
-                    // Sorted, to find what was met already.
-                    match lists.binary_search(&list) {
-                        Ok(_) => self.damaged(offset, format!("refers to the list at {list:#x} twice"))?,
-                        Err(at) => {
-                            lists.insert(at, list);
-                            let result = self.collect_subkeys(list, lists, level.saturating_add(1), entries);
-                            self.or_note(list, result)?;
-                        }
+                    if !lists.insert(list) {
+                        self.damaged(offset, format!("refers to the list at {list:#x} twice"))?;
+                        continue;
                     }
+                    let result = self.collect_subkeys(list, lists, level.saturating_add(1), entries);
+                    self.or_note(list, result)?;
                 }
             }
         }

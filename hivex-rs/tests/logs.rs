@@ -23,7 +23,7 @@ fn logs_of_the_new_format_give_what_notatin_gives() {
     for logs in [[first.as_slice(), &second], [&second, &first]] {
         let hive = Hive::open_with_logs(image.clone(), &logs, Options { strict: true, ..Options::default() });
         let hive = hive.unwrap();
-        assert_eq!(hive.replay().to_string(), "23 log entries applied (sequence numbers 566 to 588)");
+        assert_eq!(hive.replay().to_string(), "log entries applied: 23 (sequence numbers 566 to 588)");
         let dump = dump(&hive);
         let digest: String =
             Sha1::digest(in_notatins_form(&dump)).iter().map(|b| format!("{b:02x}")).collect();
@@ -109,7 +109,7 @@ fn a_log_of_the_old_format_makes_the_hive_what_it_was_to_become() {
     let log = old_log(&before, &after);
     assert!(log.len() < after.len(), "not all pages are in the log");
     let hive = Hive::open_with_logs(before.clone(), &[&[], &[0; 1024], &log], WRITE).unwrap();
-    assert_eq!(hive.replay().to_string(), "1 log entries applied (sequence numbers 3 to 3)");
+    assert_eq!(hive.replay().to_string(), "log entries applied: 1 (sequence numbers 3 to 3)");
     assert_eq!(hive.image(), after);
 
     // The base block is damaged too: it is taken from the log.
@@ -142,7 +142,7 @@ fn a_log_that_is_not_needed_or_not_right_is_not_applied() {
     ];
     for (log, why) in table {
         let hive = Hive::open_with_logs(before.clone(), &[log], Options::default()).unwrap();
-        assert_eq!(hive.replay().to_string(), format!("no log entries applied{why}"));
+        assert_eq!(hive.replay().to_string(), format!("log entries applied: none{why}"));
         assert_eq!(hive.image(), before, "{why}");
         assert!(hive.header().unwrap().is_dirty());
     }
@@ -160,7 +160,7 @@ fn entries_up_to_the_first_damaged_one_are_applied() {
     let hive = Hive::open_with_logs(image.clone(), &[&log], Options::default()).unwrap();
     assert_eq!(
         hive.replay().to_string(),
-        "2 log entries applied (sequence numbers 566 to 567); log 1: its entry 2 is damaged: its hash is wrong"
+        "log entries applied: 2 (sequence numbers 566 to 567); log 1: its entry 2 is damaged: its hash is wrong"
     );
     let header = hive.header().unwrap();
     assert_eq!((header.sequence_1, header.sequence_2, header.bins), (567, 567, 782_336));

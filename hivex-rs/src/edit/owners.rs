@@ -105,6 +105,9 @@ impl Walk<'_> {
             return;
         }
         let claim = self.claim(key.value_list);
+        if claim == Claim::Other {
+            return;
+        }
         let Ok(values) = self.hive.value_offsets(node) else { return };
         match claim {
             Claim::First => values.into_iter().for_each(|value| self.claim_value(value)),
@@ -138,6 +141,9 @@ impl Walk<'_> {
             return;
         }
         let claim = self.claim(offset);
+        if claim == Claim::Other {
+            return;
+        }
         let Ok(list) = self.hive.list(offset) else { return };
         match (claim, list) {
             (Claim::First, List::Leaf { entries, .. }) => {
