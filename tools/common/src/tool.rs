@@ -113,10 +113,13 @@ fn bad_command_line(rendered: &str) -> Error {
     let problem = rendered.lines().next().unwrap_or_default();
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
     let guess = rendered.lines().find_map(|line| line.trim_start().strip_prefix("tip: a similar "));
-    match guess {
-        Some(guess) => Error::bad_options(problem).hint(format!("a similar {guess}")),
-        None => Error::bad_options(problem).hint("see --help"),
-    }
+    let mut lines = rendered.lines().map(str::trim);
+    let values = lines.find_map(|line| line.strip_prefix("[possible values: ")?.strip_suffix(']'));
+    Error::bad_options(problem).hint(match (guess, values) {
+        (Some(guess), _) => format!("a similar {guess}"),
+        (None, Some(values)) => format!("it is one of {values}"),
+        (None, None) => "see --help".to_owned(),
+    })
 }
 
 /// A failed write is seen again at the end of the session, which reports it.
@@ -216,6 +219,11 @@ mod tests {
         assert_eq!(
             bad_command_line(rendered).message("virt-x"),
             "virt-x: unexpected argument '--ad' found\nhint: a similar argument exists: '--add'\n"
+        );
+        let rendered = "error: invalid value 'c' for '--of <X>'\n  [possible values: a, b]\n\nFor more\n";
+        assert_eq!(
+            bad_command_line(rendered).message("virt-x"),
+            "virt-x: invalid value 'c' for '--of <X>'\nhint: it is one of a, b\n"
         );
     }
 }

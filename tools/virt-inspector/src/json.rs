@@ -41,7 +41,7 @@ impl Serialize for Line<'_> {
         map.serialize_entry("schema", "virt-inspector")?;
         map.serialize_entry("version", &VERSION)?;
         self.guest.entries(&mut map)?;
-        if self.report.is_open {
+        if self.report.is_inspected {
             map.serialize_entry("operating_systems", &self.report.systems)?;
         }
         for (key, errors) in [("warnings", &self.report.warnings), ("errors", &self.report.failures)] {

@@ -20,8 +20,8 @@ const UNKNOWN: &str = "unknown";
 /// What was found of a guest.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// Could its disks be opened?
-    pub(crate) is_open: bool,
+    /// Could its disks be opened and looked at?
+    pub(crate) is_inspected: bool,
     /// Its operating systems, in the library's order.
     pub(crate) systems: Vec<System>,
     /// What the user should know though nothing failed.
@@ -102,7 +102,6 @@ impl System {
 pub(crate) fn examine(guest: &Guest, fields: &BTreeSet<Field>, options: &Options, ask: Ask) -> Report {
     let mut report = Report::default();
     let done = virt_common::launch(&guest.disks, &options.common, &options.keys).and_then(|handle| {
-        report.is_open = true;
         let looked = Looking { handle: &handle, guest, fields, report: &mut report }.look(&options.keys, ask);
         if looked.is_ok() {
             handle.shutdown()?;
@@ -127,6 +126,7 @@ struct Looking<'a> {
 impl Looking<'_> {
     fn look(&mut self, keys: &KeyOptions, ask: Ask) -> Result<()> {
         let (roots, locked) = find_roots(self.handle, keys, ask)?;
+        self.report.is_inspected = true;
         for device in &locked {
             let locked = about_locked(device);
             if roots.is_empty() {

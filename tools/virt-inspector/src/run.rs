@@ -55,7 +55,7 @@ impl Form {
             Form::Xml(document) => document.guest(guest, report, out),
             Form::Json => json::line(guest, report, out),
             // Of a guest that could not be opened there is nothing to list.
-            Form::Sbom(form) if report.is_open => sbom::document(*form, guest, report, out),
+            Form::Sbom(form) if report.is_inspected => sbom::document(*form, guest, report, out),
             Form::Sbom(_) => Ok(()),
         }
         .map_err(broken)?;

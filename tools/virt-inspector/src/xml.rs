@@ -39,24 +39,28 @@ pub(crate) struct Document {
 impl Document {
     /// Begins a document of one guest, or of many.
     pub(crate) fn begin(has_many: bool, out: &mut dyn Write) -> io::Result<Document> {
-        out.write_all(DECLARATION)?;
         if has_many {
+            out.write_all(DECLARATION)?;
             out.write_all(b"<guests>\n")?;
         }
         Ok(Document { has_many })
     }
 
     pub(crate) fn guest(&mut self, guest: &Guest, report: &Report, out: &mut dyn Write) -> io::Result<()> {
-        let mut xml = Xml { out, depth: 0 };
-        if !self.has_many {
-            return systems(&mut xml, report);
+        if !self.has_many && !report.is_inspected {
+            // As in the original, there is no document then.
+            return Ok(());
         }
-        xml.depth = 1;
+        if !self.has_many {
+            out.write_all(DECLARATION)?;
+            return systems(&mut Xml { out, depth: 0 }, report);
+        }
+        let mut xml = Xml { out, depth: 1 };
         xml.element("guest", &[("name", &guest.name)], |xml| {
             for disk in &guest.disks {
                 xml.text("disk", disk.path.as_os_str().as_bytes())?;
             }
-            if report.is_open {
+            if report.is_inspected {
                 systems(xml, report)?;
             }
             report.failures.iter().try_for_each(|failure| xml.text("error", failure.to_string().as_bytes()))
