@@ -204,8 +204,8 @@ fn lies_in(path: &[u8], patterns: &[&[&str]]) -> bool {
 /// ChromeOS.
 fn take_snapshots(roots: &mut Vec<Root>, disks: &Disks) -> Vec<Snapshot> {
     let mut snapshots = Vec::new();
-    for disk in &disks.filesystems {
-        let device = disk.mountable.as_bstr();
+    let devices = disks.filesystems.iter().map(|filesystem| filesystem.mountable.as_bstr());
+    for device in devices.filter(|device| !device.starts_with(b"btrfsvol:")) {
         let on_device =
             |root: &Root| root.mountable == device || subvolume(&root.mountable, device).is_some();
         let here: Vec<&Root> = roots.iter().filter(|root| on_device(root)).collect();

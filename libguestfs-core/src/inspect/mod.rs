@@ -81,6 +81,10 @@ pub use root::{Inspection, Mount, OsType, Root, Snapshot};
 /// Name of the partition with the root of a CoreOS, which is empty before its first boot.
 const COREOS_ROOT: &str = "ROOT";
 
+/// Most subvolumes of btrfs that are looked at. A host of containers has hundreds; the system's own are made first, and
+/// are listed first.
+const SUBVOLUMES_MAX: usize = 1000;
+
 /// Why an inspection ended without a result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum InspectError<E> {
@@ -122,9 +126,16 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Er
     let mut unread = Vec::new();
     // What /boot says of ostree, should it come before the root.
     let mut boot_links = Vec::new();
+    let mut subvolumes = 0;
     for filesystem in &disks.filesystems {
         if filesystem.kind == "swap" {
             continue;
+        }
+        if filesystem.mountable.starts_with(b"btrfsvol:") {
+            subvolumes += 1;
+            if subvolumes > SUBVOLUMES_MAX {
+                continue;
+            }
         }
         match guest.open(filesystem)? {
             Opened::Tree(tree) => {
@@ -138,6 +149,12 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Er
             }
             Opened::Unsupported(why) => unread.push((filesystem, why)),
         }
+    }
+    if let Some(more) = subvolumes.checked_sub(SUBVOLUMES_MAX).filter(|&more| more > 0) {
+        found.note(
+            "btrfs",
+            format_args!("{more} subvolumes after the first {SUBVOLUMES_MAX} are not looked at"),
+        );
     }
     let unbooted = match found.lacks_coreos_root() {
         true => guest.find(Tag::PartLabel, COREOS_ROOT.into())?,

@@ -83,6 +83,18 @@ fn of_systems_that_all_look_like_snapshots_one_stays() {
 }
 
 #[test]
+fn of_very_many_subvolumes_the_first_count() {
+    let mut guest = MemGuest::new().filesystem("/dev/sda2", debian("12.1", ""));
+    for number in 0..1005 {
+        let name = format!("btrfsvol:/dev/sda2/.snapshots/{number}/snapshot");
+        guest = guest.filesystem(&name, debian("12.0", ""));
+    }
+    let inspection = run(guest);
+    assert_eq!((inspection.roots.len(), inspection.snapshots.len()), (1, 1000));
+    assert_eq!(inspection.notes, ["btrfs: 5 subvolumes after the first 1000 are not looked at"]);
+}
+
+#[test]
 fn containers_on_a_system_are_no_systems_of_their_own() {
     let alpine =
         || MemTree::default().directory("/bin").file("/etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n");
