@@ -20,18 +20,19 @@ pub(crate) struct Lines<'f> {
     start: usize,
     /// Nothing more comes from the file.
     ended: bool,
+    /// How much of the file is read, in bytes.
+    most: u64,
 }
 
 impl<'f> Lines<'f> {
     pub(crate) fn new(file: &'f mut dyn File) -> Self {
-        Lines { file, offset: 0, buffer: Vec::new(), start: 0, ended: false }
+        Lines { file, offset: 0, buffer: Vec::new(), start: 0, ended: false, most: TEXT_FILE }
     }
 
-    /// The next line without its end (LF), or `None` at the end of the file or of what is read of one. A line beyond
-    /// the limit is cut.
+    /// The next line without its end (LF), or `None` at the end of the file. A line beyond the limit is cut.
     ///
     /// # Errors
-    /// If the file can't be read. What comes after is not looked at.
+    /// If the file can't be read, or is longer than is read of one. What comes after is not looked at.
     pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         let mut searched = 0;
         let mut end = loop {
@@ -66,8 +67,10 @@ impl<'f> Lines<'f> {
         }
         let old = self.buffer.len();
         self.buffer.resize(old.saturating_add(PIECE), 0);
-        let read = if self.offset < TEXT_FILE {
+        let read = if self.offset < self.most {
             self.file.read_at(self.offset, self.buffer.get_mut(old..).unwrap_or_default())
+        } else if self.offset < self.file.len() {
+            Err(io::Error::other(format!("it is longer than {} bytes", self.most)))
         } else {
             Ok(0)
         };
@@ -140,5 +143,20 @@ mod tests {
             [line(b'a', PIECE - 1), line(b'b', PIECE), line(b'c', LINE), line(b'd', LINE), line(b'e', 1)];
         assert_eq!(lines(&content.join(&b'\n')), cut);
         assert_eq!(lines(&line(b'd', 2 * LINE)), [line(b'd', LINE)]);
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_no_shorter_file() {
+        let content = b"0123456\n".repeat(2 * PIECE / 8);
+        let mut file = Memory(content.as_slice());
+        let mut lines = Lines { most: PIECE as u64, ..Lines::new(&mut file) };
+        let mut count = 0;
+        let error = loop {
+            match lines.next() {
+                Ok(line) => count += usize::from(line.is_some()),
+                Err(e) => break e.to_string(),
+            }
+        };
+        assert_eq!((count, error.as_str()), (PIECE / 8, "it is longer than 65536 bytes"));
     }
 }

@@ -48,10 +48,12 @@ const OFFPAGE: u8 = 3;
 
 /// Sizes of pages that Berkeley DB has, in bytes.
 const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
-/// Most pages that are looked at.
-const PAGES: u32 = 1 << 24;
+/// Most pages that are looked at: 4 GiB in pages of 4096 bytes.
+const PAGES: u32 = 1 << 20;
 /// How often each overflow page may be read on average: once, and again where a header's texts lie on two of them.
 const OVERFLOW_READS: u64 = 8;
+/// Most readings of overflow pages in all.
+const OVERFLOW_MOST: u64 = 1 << 20;
 
 /// Gives each package's header to `each`, and what is wrong with one; it returns whether to go on.
 ///
@@ -75,11 +77,11 @@ pub(crate) fn headers(
         return broken(format!("a page size of {page_size} bytes"));
     }
     let in_file = file.len().checked_div(page_size.into()).unwrap_or(0);
-    let last = order.u32(&meta, LAST_PAGE_AT)?.min(PAGES);
-    if u64::from(last) >= in_file && !each(broken(format!("the file ends before its last page, {last}"))) {
+    let stated = order.u32(&meta, LAST_PAGE_AT)?;
+    let last = stated.min(PAGES).min(u32::try_from(in_file.saturating_sub(1)).unwrap_or(PAGES));
+    if last < stated && !each(broken(format!("of {stated} pages only {last} are read"))) {
         return Ok(());
     }
-    let last = last.min(u32::try_from(in_file.saturating_sub(1)).unwrap_or(PAGES));
     let mut pages = Pages { file, order, page_size: index(page_size), last, overflow: 0 };
     let mut page = vec![0; index(page_size)];
     // All pages in their order, whatever bucket they belong to.
@@ -193,8 +195,9 @@ impl Pages<'_> {
 impl Links for Pages<'_> {
     fn load(&mut self, page: u32, data: &mut Vec<u8>) -> Result<u32> {
         self.overflow = self.overflow.saturating_add(1);
-        if self.overflow > OVERFLOW_READS.saturating_mul(u64::from(self.last).saturating_add(1)) {
-            return broken("the chains of overflow pages are longer than the file");
+        let most = OVERFLOW_READS.saturating_mul(u64::from(self.last).saturating_add(1));
+        if self.overflow > most.min(OVERFLOW_MOST) {
+            return broken("the chains of overflow pages are longer than the file, or than is read of them");
         }
         let mut head = [0; HEAD];
         self.read(page, 0, &mut head)?;

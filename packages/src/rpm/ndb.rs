@@ -25,6 +25,8 @@ const BLOB_HEAD: usize = 16;
 const BLOB_TAIL: u64 = 12;
 /// Most pages of slots that are looked at: with 256 slots each, room for twice as many packages as are listed.
 const SLOT_PAGES: u32 = 782;
+/// Most bytes that the headers of all packages may have.
+const HEADERS: u64 = 2 << 30;
 const _: () = assert!(782 * 256 >= 2 * PACKAGES);
 
 /// Gives each package's header to `each`, and what is wrong with one; it returns whether to go on.
@@ -47,6 +49,7 @@ pub(crate) fn headers(
     let end = PAGE.saturating_mul(pages.into());
     let mut at = size(HEADER);
     let mut slots = vec![0; 4096];
+    let mut headers = 0_u64;
     while at < end {
         let len = usize::try_from(PAGE.saturating_sub(at.checked_rem(PAGE).unwrap_or(0))).unwrap_or(SLOT);
         let piece = slots.get_mut(..len).unwrap_or_default();
@@ -63,8 +66,16 @@ pub(crate) fn headers(
             if block == 0 {
                 continue;
             }
+            let most = file.len().min(HEADERS);
             let go_on = match Header::open(file, number, block, count) {
-                Ok(mut header) => each(Ok(&mut header)),
+                Ok(mut header) => {
+                    headers = headers.saturating_add(header.len);
+                    // They lie side by side.
+                    if headers > most {
+                        return broken("the headers are longer than the file, or than is read of them");
+                    }
+                    each(Ok(&mut header))
+                }
                 Err(e) => each(Err(e)),
             };
             if !go_on {

@@ -24,10 +24,12 @@ const SMALLEST: u32 = 512;
 const LARGEST: u32 = 65536;
 /// Smallest size of a page without what is reserved at its end.
 const USABLE: usize = 480;
-/// Most pages of one database; larger ones are read up to there. 64 GiB in pages of 4096 bytes.
-const PAGES: u64 = 1 << 24;
+/// Most pages of one database; what lies beyond is missing. 16 GiB in pages of 4096 bytes.
+const PAGES: u64 = 1 << 22;
 /// How often each overflow page may be read on average: once, and again where a value is read in two places.
 const OVERFLOW_READS: u64 = 8;
+/// Most readings of overflow pages in all: 2 GiB in pages of 4096 bytes.
+const OVERFLOW_MOST: u64 = 1 << 19;
 
 /// Where pages are that the file itself has not, or not as they should be: byte offsets in the log or journal.
 pub(super) type Overlay = HashMap<u32, u64>;
@@ -148,8 +150,11 @@ impl<'t> Pager<'t> {
 impl Links for Pager<'_> {
     fn load(&mut self, page: u32, data: &mut Vec<u8>) -> Result<u32> {
         self.overflow = self.overflow.saturating_add(1);
-        if self.overflow > OVERFLOW_READS.saturating_mul(u64::from(self.count).saturating_add(1)) {
-            return broken("the chains of overflow pages are longer than the database");
+        let most = OVERFLOW_READS.saturating_mul(u64::from(self.count).saturating_add(1));
+        if self.overflow > most.min(OVERFLOW_MOST) {
+            return broken(
+                "the chains of overflow pages are longer than the database, or than is read of them",
+            );
         }
         self.read(page, data)?;
         let next = be32(data, 0)?;

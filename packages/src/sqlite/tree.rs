@@ -20,24 +20,37 @@ const DEPTH: usize = 20;
 /// Gives the rows of the table that begins on page `root` to `each`, and what is wrong with some; it returns whether to
 /// go on. A page that is there twice is given once.
 pub(super) fn rows(pager: &mut Pager<'_>, root: u32, each: &mut dyn FnMut(Result<Row<'_>>) -> bool) {
-    let mut seen = vec![false; index(pager.count).saturating_add(1)];
+    let mut seen = Seen(vec![0; index(pager.count / 8).saturating_add(1)]);
     // Pages still to be read, with their depth; the next one last.
     let mut pages = vec![(root, 0_usize)];
     let mut page = Vec::new();
     while let Some((number, depth)) = pages.pop() {
-        let go_on = match seen.get_mut(index(number)) {
-            Some(seen) if !*seen && depth <= DEPTH => {
-                *seen = true;
-                match pager.read(number, &mut page) {
-                    Ok(()) => one_page(pager, number, &page, depth, &mut pages, each),
-                    Err(e) => each(Err(e)),
-                }
+        let go_on = if depth <= DEPTH && seen.first(number) {
+            match pager.read(number, &mut page) {
+                Ok(()) => one_page(pager, number, &page, depth, &mut pages, each),
+                Err(e) => each(Err(e)),
             }
-            _ => each(broken(format!("page {number} of a table has no place in it"))),
+        } else {
+            each(broken(format!("page {number} of a table has no place in it")))
         };
         if !go_on {
             return;
         }
+    }
+}
+
+/// The pages that were read, a bit each.
+struct Seen(Vec<u8>);
+
+impl Seen {
+    /// Notes a page; false if it was noted before, or lies beyond the last one.
+    fn first(&mut self, page: u32) -> bool {
+        let bit = 1 << (page % 8);
+        let Some(byte) = self.0.get_mut(index(page / 8)).filter(|byte| **byte & bit == 0) else {
+            return false;
+        };
+        *byte |= bit;
+        true
     }
 }
 
