@@ -130,6 +130,11 @@ impl Kernel {
         self.devices.mappings()
     }
 
+    /// What a device's superblock says of the btrfs filesystem that it belongs to.
+    fn btrfs_info(&self, device: &BStr) -> Result<Option<btrfs::DeviceInfo>> {
+        btrfs::device_info(&self.open_fresh(device)?).map_err(|e| Failure::disk(device, e))
+    }
+
     /// Encrypted devices that are open.
     pub fn unlocked(&self) -> Vec<Unlocked> {
         self.devices.unlocked()
@@ -329,16 +334,13 @@ impl Engine for Kernel {
     }
 
     fn devices_of_filesystem(&self, device: &BStr) -> Result<Vec<BString>> {
-        let info = |device: &BStr| -> Result<Option<btrfs::DeviceInfo>> {
-            btrfs::device_info(&self.open_fresh(device)?).map_err(|e| Failure::disk(device, e))
-        };
-        let Some(own) = info(device)?.filter(|own| own.num_devices > 1) else {
+        let Some(own) = self.btrfs_info(device)?.filter(|own| own.num_devices > 1) else {
             return Ok(vec![device.to_owned()]);
         };
         let mut members = Vec::new();
         for other in self.all() {
             // One that can't be read is a member of nothing: what lacks it says so.
-            if let Ok(Some(found)) = info(other.as_bstr())
+            if let Ok(Some(found)) = self.btrfs_info(other.as_bstr())
                 && found.fsid == own.fsid
             {
                 members.push((found.devid, other));

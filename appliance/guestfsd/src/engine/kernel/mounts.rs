@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
+use disk::ErrorKind;
 use disk::probe::Usage;
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags};
@@ -74,11 +75,9 @@ impl Kernel {
         }
         if kind == "btrfs" {
             // Nothing tells the kernel which other devices there are (udev would).
-            for member in self.devices_of_filesystem(device.as_bstr())? {
-                if member != device {
-                    let node = self.node(member.as_bstr())?;
-                    options.prepend(format!("device={}", node.display()).as_bytes());
-                }
+            for member in self.btrfs_companions(device.as_bstr())? {
+                let node = self.node(member.as_bstr())?;
+                options.prepend(format!("device={}", node.display()).as_bytes());
             }
         }
         let node = self.node(device.as_bstr())?;
@@ -116,6 +115,22 @@ impl Kernel {
             Errno::EBUSY => words::busy(device.as_bstr()),
             errno => words::mount_failed(errno),
         })
+    }
+
+    /// The devices that a btrfs filesystem may need besides `device`: its other members, and those whose superblock only
+    /// the kernel understands, such as seeds, which have an identity of their own.
+    fn btrfs_companions(&self, device: &BStr) -> Result<Vec<BString>> {
+        let not_understood = |failure: &Failure| matches!(failure, Failure::Disk { error, .. } if error.kind() == ErrorKind::Unsupported);
+        let mut companions = match self.btrfs_info(device) {
+            Ok(Some(own)) if own.num_devices > 1 => self.devices_of_filesystem(device)?,
+            Ok(_) => return Ok(Vec::new()),
+            Err(failure) if not_understood(&failure) => Vec::new(),
+            Err(failure) => return Err(failure),
+        };
+        let unknown = |other: &BString| self.btrfs_info(other.as_bstr()).is_err_and(|e| not_understood(&e));
+        companions.extend(self.all().into_iter().filter(unknown));
+        companions.retain(|companion| companion != device);
+        Ok(companions)
     }
 
     /// What blkid calls the filesystem on a device.
