@@ -35,6 +35,13 @@ const DISKS: [u64; 2] = [512 << 20, 400 << 20];
 /// The backends that play them, with their settings.
 const BACKENDS: [(&str, &[&str]); 2] = [("uml", &[]), ("direct", &["force_tcg"])];
 
+/// What Debian's daemon can answer in place of another error. That call takes names as the daemon's kernel has them, which calls
+/// disks in the order in which it found them, and the appliance's root is a disk on the same bus: it may be `sda`.
+const BY_KERNEL_NAME: [&str; 2] = [
+    "error: lvm_canonical_lv_name: stat: /dev/sda1: No such file or directory\n",
+    "error: lvm_canonical_lv_name: /dev/sda1: not a logical volume\n",
+];
+
 fn file(name: &str, end: &str) -> PathBuf {
     data("sessions").join(format!("{name}.{end}"))
 }
@@ -151,7 +158,12 @@ fn play(name: &str, backend: &str, settings: &[&str], appliance: Option<OsString
         handle.add_drive(disk, &AddDriveOpts { format: Some("raw".into()), ..AddDriveOpts::default() })?;
     }
     handle.launch()?;
-    let transcript = session::play(&handle, &stage.commands(name)?)?;
+    let is_debians = handle.settings().path.is_some();
+    let mut transcript = session::play(&handle, &stage.commands(name)?)?;
+    if is_debians {
+        let [other, usual] = BY_KERNEL_NAME;
+        transcript = transcript.replace(other, usual);
+    }
     handle.shutdown()?;
     stage.compare(name, backend, &transcript)
 }

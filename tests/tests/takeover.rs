@@ -1,0 +1,159 @@
+//! Filesystems at the border between the embedded daemon and an appliance: an xfs whose log has to be replayed, an ext4 with
+//! its journal, which has nothing to be replayed, on another disk, a btrfs that grew out of a seed. Whichever of the two reads them, the bytes are right and
+//! the disks stay as they are.
+//!
+//! (Has a main function of its own, because the backends start the running program again.)
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use bstr::ByteSlice;
+use guestfs_tests::must;
+use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
+
+/// Size of each disk in bytes: xfs wants 300 MB at least.
+const DISK: u64 = 320 << 20;
+/// The backend that makes filesystems which the host can't.
+const MAKER: &str = "uml";
+/// What is in the file that is read.
+const WORD: &[u8] = b"from the log\n";
+
+fn handle(backend: &str, disks: &[PathBuf], readonly: bool) -> Result<Guestfs> {
+    let handle = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
+    for disk in disks {
+        let format = Some("raw".into());
+        handle
+            .add_drive(disk, &AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() })?;
+    }
+    handle.launch()?;
+    Ok(handle)
+}
+
+fn disks(directory: &Path, count: usize) -> Result<Vec<PathBuf>> {
+    let disks: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.img"))).collect();
+    for disk in &disks {
+        File::create(disk)?.set_len(DISK)?;
+    }
+    Ok(disks)
+}
+
+/// All names and the word, as a backend sees them.
+fn seen(backend: &str, disks: &[PathBuf], device: &str) -> Result<(Vec<String>, Vec<u8>)> {
+    let g = handle(backend, disks, true)?;
+    g.mount_ro(device, "/")?;
+    let mut word = Vec::new();
+    g.download("/word", &mut word)?;
+    let names = g.find("/")?.iter().map(ToString::to_string).collect();
+    g.shutdown()?;
+    Ok((names, word))
+}
+
+/// The backend that chooses for itself sees what an appliance sees; does the embedded daemon do so alone?
+fn check(disks: &[PathBuf], device: &str, embedded_reads: bool) -> Result<()> {
+    let before = must("sha256sum", disks)?;
+    let auto = seen("auto", disks, device).context("auto")?;
+    ensure!(auto.1 == WORD, "auto: {}", auto.1.as_bstr());
+    ensure!(auto == seen(MAKER, disks, device).context(MAKER)?, "auto sees other names than an appliance");
+    match seen("embedded", disks, device) {
+        Ok(alone) => ensure!(
+            embedded_reads && alone == auto,
+            "the embedded daemon reads what it should refuse, or other bytes"
+        ),
+        Err(e) => {
+            let why = format!("{e:#}");
+            ensure!(!embedded_reads && why.contains("needs an appliance: "), "embedded: {why}");
+        }
+    }
+    ensure!(must("sha256sum", disks)? == before, "a disk was changed by reading it");
+    Ok(())
+}
+
+/// The machine stops in the midst of work: the file is in the log and nowhere else.
+fn xfs_with_a_log() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let disks = disks(directory.path(), 1)?;
+    let (disk, mounted) = (&disks[0], directory.path().join("mounted"));
+    fs::create_dir(&mounted)?;
+    must("mkfs.xfs", ["-q".as_ref(), disk.as_os_str()])?;
+    must("mount", ["-o".as_ref(), "loop".as_ref(), disk.as_os_str(), mounted.as_os_str()])?;
+    let crashed = || -> Result<()> {
+        for number in 0..40 {
+            fs::create_dir(mounted.join(format!("directory{number}")))?;
+        }
+        fs::remove_dir(mounted.join("directory7"))?;
+        let mut word = File::create(mounted.join("word"))?;
+        word.write_all(WORD)?;
+        word.sync_all()?;
+        // The log is written out, and nothing else from then on.
+        must("xfs_io", ["-x", "-c", "shutdown -f", &mounted.to_string_lossy()]).map(drop)
+    };
+    let crashed = crashed();
+    must("umount", [&mounted])?;
+    crashed?;
+    let log = must("xfs_logprint", ["-t".as_ref(), disk.as_os_str()])?;
+    ensure!(log.contains_str("<DIRTY>"), "the log is clean: {}", log.as_bstr());
+    check(&disks, "/dev/sda", true)
+}
+
+fn ext4_with_a_journal_elsewhere() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let disks = disks(directory.path(), 2)?;
+    let g = handle(MAKER, &disks, false)?;
+    g.mke2journal(4096, "/dev/sdb")?;
+    g.mke2fs_J("ext4", 4096, "/dev/sda", "/dev/sdb")?;
+    g.mount("/dev/sda", "/")?;
+    g.internal_write("/word", WORD)?;
+    g.umount_all()?;
+    g.shutdown()?;
+    let superblock = must("dumpe2fs", ["-h".as_ref(), disks[0].as_os_str()])?;
+    ensure!(superblock.contains_str("Journal UUID:"), "{}", superblock.as_bstr());
+    check(&disks, "/dev/sda", true)
+}
+
+fn btrfs_with_a_seed() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let disks = disks(directory.path(), 2)?;
+    let g = handle(MAKER, &disks, false)?;
+    g.mkfs_btrfs(&["/dev/sda"], &Default::default())?;
+    g.mount("/dev/sda", "/")?;
+    g.internal_write("/seed", b"from the seed\n")?;
+    g.umount_all()?;
+    g.btrfstune_seeding("/dev/sda", true)?;
+    g.mount("/dev/sda", "/")?;
+    g.btrfs_device_add(&["/dev/sdb"], "/")?;
+    g.umount_all()?;
+    g.mount("/dev/sdb", "/")?;
+    g.internal_write("/word", WORD)?;
+    g.umount_all()?;
+    g.shutdown()?;
+    check(&disks, "/dev/sdb", false)
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = guestfsd::run_if_daemon() {
+        return status;
+    }
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut status = ExitCode::SUCCESS;
+    for (name, check) in [
+        ("xfs", xfs_with_a_log as fn() -> Result<()>),
+        ("ext4", ext4_with_a_journal_elsewhere),
+        ("btrfs", btrfs_with_a_seed),
+    ] {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
+        let said = match check() {
+            Ok(()) => format!("{name}: ok"),
+            Err(e) => {
+                status = ExitCode::FAILURE;
+                format!("{name}: {e:#}")
+            }
+        };
+        let _ = writeln!(std::io::stderr(), "{said}");
+    }
+    status
+}
