@@ -46,7 +46,7 @@ pub fn open(
     let handle = launch(&disks, common, &guest.keys)?;
     if guest.mount.is_empty() {
         let root = the_root(&handle, &guest.keys, session)?;
-        mount_inspected(&handle, &root, session)?;
+        mount_system(&handle, &root, |warning| session.warn(&warning))?;
     } else {
         let decrypted =
             if guest.keys.given() { decrypt(&handle, &guest.keys, Ask::User)? } else { Decrypted::default() };
@@ -138,17 +138,20 @@ fn the_root(handle: &Guestfs, keys: &KeyOptions, session: &mut Session) -> Resul
     }
 }
 
-/// Mounts what the operating system on `root` mounts.
-fn mount_inspected(handle: &Guestfs, root: &BString, session: &mut Session) -> Result<()> {
+/// Mounts what the operating system on `root` mounts. What can't be mounted, but for `/`, goes to `warn`.
+///
+/// # Errors
+/// If `/` can't be mounted, or the daemon is gone.
+pub fn mount_system(handle: &Guestfs, root: &BString, mut warn: impl FnMut(Error)) -> Result<()> {
     let mut mounts: Vec<(BString, BString)> = handle.inspect_get_mountpoints(root)?.0;
     // A mountpoint comes after the one that it lies in.
     mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
     for (mountpoint, device) in &mounts {
         if let Err(e) = handle.mount_ro(device, mountpoint) {
-            if mountpoint == "/" {
+            if mountpoint == "/" || !handle.is_ready() {
                 return Err(e.into());
             }
-            session.warn(&Error::from(e).hint(format!("what is below {mountpoint} is not shown")));
+            warn(Error::from(e).hint(format!("what is below {mountpoint} is left out")));
         }
     }
     Ok(())

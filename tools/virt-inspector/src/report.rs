@@ -6,7 +6,7 @@ use bstr::BString;
 use libguestfs_core::handle::InspectGetIconOpts;
 use libguestfs_core::packages::{Format, Package};
 use libguestfs_core::{ErrorKind, Guestfs};
-use virt_common::{Ask, Error, Guest, KeyOptions, Result, about_locked, find_roots};
+use virt_common::{Ask, Error, Guest, KeyOptions, Result, about_locked, find_roots, mount_system};
 
 use crate::field::Field;
 use crate::options::Options;
@@ -176,20 +176,14 @@ impl Looking<'_> {
 
     /// Mounts what the system mounts. Is its root there?
     fn mount(&mut self, root: &BString) -> Result<bool> {
-        let mut mounts = self.handle.inspect_get_mountpoints(root)?.0;
-        // A mountpoint comes after the one that it lies in.
-        mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
-        for (mountpoint, device) in &mounts {
-            if let Err(error) = self.handle.mount_ro(device, mountpoint) {
-                let error = Error::from(error);
-                if mountpoint == "/" || !self.handle.is_ready() {
-                    self.report.failures.push(about(self.guest, error));
-                    return Ok(false);
-                }
-                self.warn(error.hint(format!("what is below {mountpoint} is not reported")));
+        let handle = self.handle;
+        match mount_system(handle, root, |warning| self.warn(warning)) {
+            Err(error) if handle.is_ready() => {
+                self.report.failures.push(about(self.guest, error));
+                Ok(false)
             }
+            other => other.map(|()| true),
         }
-        Ok(true)
     }
 
     /// The value of a field; `None` if the system has none.

@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use libguestfs_core::packages::Package;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use virt_common::Guest;
 
@@ -85,6 +86,13 @@ fn system_version(system: &System) -> String {
         (0, 0) => String::new(),
         (major, 0) => major.to_string(),
         (major, minor) => format!("{major}.{minor}"),
+    }
+}
+
+/// Puts a text into an object, if there is one.
+fn put(map: &mut Map<String, Value>, key: &str, text: Option<String>) {
+    if let Some(text) = text {
+        map.insert(key.to_owned(), text.into());
     }
 }
 

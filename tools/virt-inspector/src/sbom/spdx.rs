@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use libguestfs_core::packages::Package;
 use serde_json::{Map, Value, json};
 
-use super::{lossy, purl, system_name, system_version, time, uuid, web_page};
+use super::{lossy, purl, put, system_name, system_version, time, uuid, web_page};
 use crate::field::Field;
 use crate::report::{Report, System};
 
@@ -105,12 +105,6 @@ fn one_line(name: &str) -> String {
         .collect::<String>()
         .trim()
         .to_owned()
-}
-
-fn put(map: &mut Map<String, Value>, key: &str, text: Option<String>) {
-    if let Some(text) = text {
-        map.insert(key.to_owned(), text.into());
-    }
 }
 
 #[cfg(test)]
