@@ -232,6 +232,11 @@ impl Looking<'_> {
             self.report.failures.push(about(self.guest, Error::new(note.to_string())));
         }
         let own = Format::named(&self.handle.inspect_get_package_format(root)?);
+        if let Some(format) = own
+            && !installed.databases.iter().any(|database| database.format == format)
+        {
+            self.warn(Error::new(format!("there is no database of {format} packages")));
+        }
         Ok(Value::Packages { own, packages: installed.packages })
     }
 }
