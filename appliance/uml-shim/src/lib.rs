@@ -42,6 +42,8 @@ mod tests {
         run("true", &[]);
         // A timer and its signal, files that are opened.
         assert_eq!(run("timeout", &["-s", "ALRM", "20", "cat", "/proc/self/comm"]), "cat\n");
+        // Children.
+        assert_eq!(run("sh", &["-c", "(echo a; (echo b)); echo $(echo c)"]), "a\nb\nc\n");
         let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let within: u64 = run("date", &["+%s"]).trim().parse().unwrap();
         // What asks for the date before anything else is told an earlier one: only a kernel does that and corrects it.
