@@ -5,6 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use guestfs_tests::{data, must};
@@ -30,6 +31,35 @@ fn file<'a>(content: &'a mut &[u8]) -> Upload<'a> {
 fn ext4(path: &Path) -> Result<()> {
     std::fs::File::create(path)?.set_len(256 << 20)?;
     must("mkfs.ext4", ["-q", "-F", "-L", "written", &path.to_string_lossy()]).map(drop)
+}
+
+/// The date within is the host's, and time goes on as fast.
+fn time_is_the_hosts(g: &Guestfs) -> Result<()> {
+    // A real-time clock has whole seconds, and ticks may be lost while a kernel boots.
+    const TOLERANCE: f64 = 1.5;
+    let host = || Ok::<_, anyhow::Error>(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64());
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let before = host()?;
+        g.upload(file(&mut b"now".as_slice()), "/dir/now")?;
+        let status = g.statns("/dir/now")?;
+        let within = status.st_mtime_sec as f64 + status.st_mtime_nsec as f64 / 1e9;
+        ensure!(
+            (before - TOLERANCE..host()? + TOLERANCE).contains(&within),
+            "it is {within} within, {before} outside"
+        );
+        seen.push((before, within, host()?));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    if let [(before, first, after), (before_second, second, after_second)] = seen[..] {
+        // What a tick is shown as, and no more.
+        let (least, most) = (before_second - after - 0.02, after_second - before + 0.02);
+        ensure!(
+            (least..most).contains(&(second - first)),
+            "{first} to {second} in {least} to {most} seconds"
+        );
+    }
+    Ok(())
 }
 
 /// A disk that is written to, one of another format that is read-only, and an empty one: what is seen of them.
@@ -65,6 +95,7 @@ fn session(backend: &str) -> Result<Vec<String>> {
     said.push(g.checksum("sha256", "/file")?.to_string());
     g.mkdir("/dir")?;
     said.push(format!("{:?}", g.ls("/")?));
+    time_is_the_hosts(&g).with_context(|| backend.to_owned())?;
     g.umount_all()?;
     // The read-only disk takes writes, and forgets them.
     for (device, kind) in g.list_filesystems()?.0 {

@@ -209,7 +209,7 @@ const TABLES: &[(&str, &str, Table)] = &[
     ("df", "virt-df", Bench::df),
     ("inspector", "virt-inspector", Bench::inspector),
     ("copy-out", "virt-copy-out", Bench::copy_out),
-    ("launch", "xtask", Bench::launch),
+    ("launch", "virt-ls", Bench::launch),
     ("transfer", "xtask", Bench::transfer),
 ];
 
