@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
-use disk::ErrorKind;
 use disk::probe::Usage;
+use disk::{ErrorKind, ReadAt};
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -22,6 +22,13 @@ use crate::engine::{Engine, Last, MountPoint, MountRequest, Mountable, Result, T
 use crate::error::Failure;
 use crate::program::Program;
 use crate::{log, modules};
+
+/// Where ext's superblock is and how long, in bytes, and what it says of an external journal (linux/fs/ext4/ext4.h, struct
+/// ext4_super_block: s_journal_uuid, s_journal_dev).
+const EXT_SUPERBLOCK_AT: u64 = 1024;
+const EXT_SUPERBLOCK: usize = 1024;
+const EXT_JOURNAL_UUID: std::ops::Range<usize> = 0xd0..0xe0;
+const EXT_JOURNAL_DEVICE: std::ops::Range<usize> = 0xe4..0xe8;
 
 impl Kernel {
     /// What is mounted for the guest, with the guest path of each, in the order in which it was mounted.
@@ -80,6 +87,12 @@ impl Kernel {
                 options.prepend(format!("device={}", node.display()).as_bytes());
             }
         }
+        if kind == "ext3" || kind == "ext4" {
+            if let Some(journal) = self.journal_of(device.as_bstr())? {
+                options
+                    .prepend(format!("journal_path={}", self.node(journal.as_bstr())?.display()).as_bytes());
+            }
+        }
         let node = self.node(device.as_bstr())?;
         let helper = format!("mount.{kind}");
         if Program::exists(&helper) {
@@ -131,6 +144,26 @@ impl Kernel {
         companions.extend(self.all().into_iter().filter(unknown));
         companions.retain(|companion| companion != device);
         Ok(companions)
+    }
+
+    /// The device that an ext filesystem has its journal on, if that is another one and is there. The filesystem notes its
+    /// number too, as it was on another machine: the kernel has to be told.
+    fn journal_of(&self, device: &BStr) -> Result<Option<BString>> {
+        let mut superblock = [0; EXT_SUPERBLOCK];
+        let source = self.open_fresh(device)?;
+        source.read_at(EXT_SUPERBLOCK_AT, &mut superblock).map_err(|e| Failure::disk(device, e))?;
+        let journal_device = superblock.get(EXT_JOURNAL_DEVICE).unwrap_or_default();
+        let Some(uuid) = superblock.get(EXT_JOURNAL_UUID).filter(|_| journal_device.iter().any(|b| *b != 0))
+        else {
+            return Ok(None);
+        };
+        let wanted: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+        let is_it = |other: &BString| {
+            // One that can't be read is not it: the kernel says that the journal is missing.
+            let probe = self.probe(other.as_bstr()).ok().flatten().filter(|probe| probe.kind == "jbd");
+            probe.and_then(|probe| probe.uuid.clone()).is_some_and(|uuid| uuid.replace('-', "") == wanted)
+        };
+        Ok(self.all().into_iter().find(is_it))
     }
 
     /// What blkid calls the filesystem on a device.
