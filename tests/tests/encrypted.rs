@@ -201,7 +201,7 @@ fn check_two_partitions() -> Result<()> {
     )?;
     guest.fails(
         &["--key", &wrong, files[0]],
-        "virt-cat: could not find key to open encrypted /dev/sda1: cryptsetup_open: cryptsetup exited with status 2: \
+        "virt-cat: could not find key to open LUKS encrypted /dev/sda1: cryptsetup_open: cryptsetup exited with status 2: \
          No key available with this passphrase.",
     )?;
     guest.fails(

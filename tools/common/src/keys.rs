@@ -132,9 +132,13 @@ impl From<libguestfs_core::Error> for Failure {
 /// What is said of a device that is locked.
 pub fn about_locked(locked: &Locked) -> Error {
     let device = &locked.device.device;
+    let kind = if locked.device.kind == "crypto_LUKS" { "LUKS" } else { "BitLocker" };
     match &locked.refused {
-        Some(refused) => Error::new(format!("could not find key to open encrypted {device}: {refused}"))
-            .hint(format!("--key {device}:file:FILENAME gives another key")),
+        // The original's words, for programs that look for them.
+        Some(refused) => {
+            Error::new(format!("could not find key to open {kind} encrypted {device}: {refused}"))
+                .hint(format!("--key {device}:file:FILENAME gives another key"))
+        }
         None => Error::new(format!("{device} is encrypted, and there is no key for it"))
             .hint(format!("give its key with --key {device}:file:FILENAME, or --keys-from-stdin")),
     }
