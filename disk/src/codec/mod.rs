@@ -2,6 +2,7 @@
 //! bytes or an error, in memory that the caller gave.
 
 pub(crate) mod lz4;
+pub(crate) mod lznt1;
 pub(crate) mod lzo;
 pub(crate) mod xz;
 pub(crate) mod zstd;

@@ -8,6 +8,7 @@ pub mod exfat;
 pub mod ext;
 pub mod fat;
 pub mod iso9660;
+pub mod ntfs;
 pub mod squashfs;
 pub mod xfs;
 
@@ -49,6 +50,9 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if exfat::Exfat::is_on(&source)? {
         return Ok(Arc::new(exfat::Exfat::open(source)?));
     }
+    if ntfs::Ntfs::is_on(&source)? {
+        return Ok(Arc::new(ntfs::Ntfs::open(source)?));
+    }
     if iso9660::Iso9660::is_on(&source)? {
         return Ok(Arc::new(iso9660::Iso9660::open(source)?));
     }
@@ -70,8 +74,7 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
 /// Names the filesystems that others must read, by what they start with.
 fn foreign(source: &dyn ReadAt) -> Result<Option<&'static str>> {
     // Offsets and values in bytes, from each filesystem's specification (and as in file(1)'s and blkid's tables).
-    const MAGIC: [(u64, &[u8], &str); 8] = [
-        (3, b"NTFS    ", "ntfs"),
+    const MAGIC: [(u64, &[u8], &str); 7] = [
         (0x400, &[0x10, 0x20, 0xF5, 0xF2], "f2fs"),
         (0x1_0034, b"ReIsEr", "reiserfs"),
         (0x8000, b"JFS1", "jfs"),

@@ -178,6 +178,19 @@ const FAT: &[&str] = &[
     "dmask=0022",
     "dmask=022",
 ];
+/// Of NTFS by ntfs-3g: its defaults, and what only matters for writing. What shows other names, streams or owners is not here.
+const NTFS: &[&str] = &[
+    "allow_other",
+    "big_writes",
+    "compression",
+    "nocompression",
+    "gid=0",
+    "hide_dot_files",
+    "recover",
+    "streams_interface=xattr",
+    "uid=0",
+    "windows_names",
+];
 
 /// The table of a filesystem.
 fn of_filesystem(kind: &str) -> &'static [&'static str] {
@@ -186,6 +199,7 @@ fn of_filesystem(kind: &str) -> &'static [&'static str] {
         "xfs" => XFS,
         "btrfs" => BTRFS,
         "vfat" | "exfat" => FAT,
+        "ntfs" => NTFS,
         _ => &[],
     }
 }
@@ -307,6 +321,7 @@ mod tests {
             ("ro,nouuid,inode64,logbsize=32k,uquota", "xfs"),
             ("ro,compress=zstd:1,ssd,space_cache=v2,discard=async", "btrfs"),
             ("ro,umask=0022,flush", "vfat"),
+            ("ro,recover,streams_interface=xattr", "ntfs"),
         ] {
             assert_eq!(parse(options, kind).unwrap(), Options::default(), "{options}");
         }
@@ -323,6 +338,7 @@ mod tests {
             ("ro,subvol=x", "xfs", "subvol=x"),
             ("ro,umask=0077", "vfat", "umask=0077"),
             ("ro,context=x", "ext4", "context=x"),
+            ("ro,show_sys_files", "ntfs", "show_sys_files"),
         ] {
             match parse(options, kind) {
                 Err(Failure::NeedsAppliance(why)) => assert!(why.ends_with(what), "{options}: {why}"),
