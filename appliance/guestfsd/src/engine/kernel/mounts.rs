@@ -87,11 +87,11 @@ impl Kernel {
                 options.prepend(format!("device={}", node.display()).as_bytes());
             }
         }
-        if kind == "ext3" || kind == "ext4" {
-            if let Some(journal) = self.journal_of(device.as_bstr())? {
-                options
-                    .prepend(format!("journal_path={}", self.node(journal.as_bstr())?.display()).as_bytes());
-            }
+        if (kind == "ext3" || kind == "ext4")
+            && let Some(journal) = self.journal_of(device.as_bstr())?
+        {
+            let node = self.node(journal.as_bstr())?;
+            options.prepend(format!("journal_path={}", node.display()).as_bytes());
         }
         let node = self.node(device.as_bstr())?;
         let helper = format!("mount.{kind}");
