@@ -110,8 +110,7 @@ fn run_with<O: FromArgMatches>(
 
 /// The parser's message in our form: the problem in one line, and its guess at what was meant as the hint.
 fn bad_command_line(rendered: &str) -> Error {
-    let problem = rendered.lines().next().unwrap_or_default();
-    let problem = problem.strip_prefix("error: ").unwrap_or(problem);
+    let problem = problem(rendered);
     let guess = rendered.lines().find_map(|line| line.trim_start().strip_prefix("tip: a similar "));
     let mut lines = rendered.lines().map(str::trim);
     let values = lines.find_map(|line| line.strip_prefix("[possible values: ")?.strip_suffix(']'));
@@ -120,6 +119,19 @@ fn bad_command_line(rendered: &str) -> Error {
         (None, Some(values)) => format!("it is one of {values}"),
         (None, None) => "see --help".to_owned(),
     })
+}
+
+/// The parser's problem, its first line, without the value that it quotes if that may be a key.
+fn problem(rendered: &str) -> String {
+    let rendered = rendered.strip_prefix("error: ").unwrap_or(rendered);
+    let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    match rendered.find(" for '--key <") {
+        // The value may have lines of its own.
+        Some(end) if rendered.starts_with("invalid value ") => {
+            format!("invalid value{}", first_line(rendered.get(end..).unwrap_or_default()))
+        }
+        _ => first_line(rendered),
+    }
 }
 
 /// A failed write is seen again at the end of the session, which reports it.
@@ -219,6 +231,12 @@ mod tests {
         assert_eq!(
             bad_command_line(rendered).message("virt-x"),
             "virt-x: unexpected argument '--ad' found\nhint: a similar argument exists: '--add'\n"
+        );
+        let rendered =
+            "error: invalid value 'x:sec\nret' for '--key <SELECTOR>': a selector is so\n\nFor more\n";
+        assert_eq!(
+            bad_command_line(rendered).message("virt-x"),
+            "virt-x: invalid value for '--key <SELECTOR>': a selector is so\nhint: see --help\n"
         );
         let rendered = "error: invalid value 'c' for '--of <X>'\n  [possible values: a, b]\n\nFor more\n";
         assert_eq!(
