@@ -17,14 +17,16 @@ use crate::engine::kernel::{Kernel, descriptor_path};
 use crate::error::{At, Failure, refused};
 use crate::program::{Ended, Program};
 
+/// Names of devices and files: as a program knows them, and as the caller does.
+pub(super) type Names = Vec<(Vec<u8>, BString)>;
+
 /// A program with names for what it is given.
 #[derive(Debug)]
 pub(super) struct Tool<'k> {
     kernel: &'k Kernel,
     name: &'static str,
     program: Program,
-    /// Names as the program knows them, and as the caller does.
-    names: Vec<(BString, BString)>,
+    names: Names,
     /// Open for as long as the program runs.
     lent: Vec<OwnedFd>,
 }
@@ -57,7 +59,7 @@ impl<'k> Tool<'k> {
         let node = self.kernel.node(canonical).at(canonical)?;
         let node = BString::from(node.as_os_str().as_bytes());
         let mut tool = self.arg(&node);
-        tool.names.push((node, canonical.to_owned()));
+        tool.names.push((node.into(), canonical.to_owned()));
         Ok(tool)
     }
 
@@ -80,7 +82,7 @@ impl<'k> Tool<'k> {
     pub(super) fn hold(mut self, file: OwnedFd, path: &BStr) -> Result<(Self, BString)> {
         fcntl_setfd(&file, FdFlags::empty()).map_err(Failure::from).at(path)?;
         let name = BString::from(descriptor_path(&file).as_os_str().as_bytes());
-        self.names.push((name.clone(), path.to_owned()));
+        self.names.push((name.to_vec(), path.to_owned()));
         self.lent.push(file);
         Ok((self, name))
     }
@@ -173,7 +175,7 @@ impl<'k> Tool<'k> {
 pub(super) struct Ending {
     name: &'static str,
     ended: Ended,
-    names: Vec<(BString, BString)>,
+    names: Names,
 }
 
 impl Ending {
@@ -195,25 +197,37 @@ impl Ending {
     /// What it complained of, in the caller's names.
     pub(super) fn complaint(&self) -> String {
         // Some complain on their standard output.
-        let mut text = match self.ended.stdout.trim_ascii() {
+        let text = match self.ended.stdout.trim_ascii() {
             said if self.ended.stderr.trim_ascii().is_empty() && !said.is_empty() => {
                 said.to_str_lossy().into_owned()
             }
             _ => self.ended.complaint(self.name),
         };
-        // The longest first: /proc/self/fd/5 begins /proc/self/fd/52.
-        let mut names: Vec<_> = self.names.iter().collect();
-        names.sort_by_key(|(theirs, _)| std::cmp::Reverse(theirs.len()));
-        for (theirs, ours) in names {
-            text = text.replace(&theirs.to_str_lossy()[..], &ours.to_str_lossy());
-        }
-        text
+        with_names(text.as_bytes(), &self.names).to_str_lossy().into_owned()
     }
 
     /// The error that it is.
     pub(super) fn error(&self, before: &str) -> Error {
         refused(format!("{before}{}", self.complaint()))
     }
+}
+
+/// A text with the caller's names for devices and files, found in one pass: a name that was put in is not looked at again.
+pub(super) fn with_names(text: &[u8], names: &Names) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        // The longest one: /dev/vda1, not /dev/vda.
+        let matches = names.iter().filter(|(path, _)| !path.is_empty() && rest.starts_with(path));
+        if let Some((path, name)) = matches.max_by_key(|(path, _)| path.len()) {
+            out.extend_from_slice(name);
+            rest = rest.get(path.len()..).unwrap_or_default();
+        } else {
+            out.push(first);
+            rest = after;
+        }
+    }
+    out
 }
 
 /// What comes before the last component of a path, without the slash between.

@@ -17,6 +17,7 @@ use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
+use super::super::tool::{Names, with_names};
 use crate::Guestfsd;
 use crate::error::{At, Failure, refused};
 use crate::program::{Ended, Program};
@@ -91,7 +92,7 @@ pub(super) struct Tool {
     program: Program,
     name: String,
     /// What the program may print of the subjects, and what the caller is to read instead.
-    names: Vec<(Vec<u8>, BString)>,
+    names: Names,
     /// Files that must stay open while it runs.
     open: Vec<Arc<OwnedFd>>,
     folded: bool,
@@ -211,8 +212,8 @@ impl Tool {
             all.push_str(&ended.stderr);
             ended.stderr = all.into();
         }
-        ended.stdout = with_names(ended.stdout, &names);
-        ended.stderr = with_names(ended.stderr.into(), &names).into();
+        ended.stdout = with_names(&ended.stdout, &names);
+        ended.stderr = with_names(ended.stderr.as_bytes(), &names).into();
         Ok(ended)
     }
 
@@ -241,30 +242,12 @@ pub(super) fn complain(place: &dyn Display, complaint: &str) -> Error {
     refused(if place.is_empty() { complaint.to_owned() } else { format!("{place}: {complaint}") })
 }
 
-/// A text with the caller's names for devices and files, found in one pass: a name that was put in is not looked at again.
-fn with_names(text: Vec<u8>, names: &[(Vec<u8>, BString)]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_slice();
-    while let Some((&first, after)) = rest.split_first() {
-        // The longest one: /dev/vda1, not /dev/vda.
-        let matches = names.iter().filter(|(path, _)| !path.is_empty() && rest.starts_with(path));
-        if let Some((path, name)) = matches.max_by_key(|(path, _)| path.len()) {
-            out.extend_from_slice(name);
-            rest = rest.get(path.len()..).unwrap_or_default();
-        } else {
-            out.push(first);
-            rest = after;
-        }
-    }
-    out
-}
-
 /// An error with the caller's names; one that is no text of a program stays as it is.
-fn in_names(error: Error, names: &[(Vec<u8>, BString)]) -> Error {
+fn in_names(error: Error, names: &Names) -> Error {
     if error.kind() != libguestfs_core::ErrorKind::Daemon {
         return error;
     }
-    let text = with_names(error.message().into(), names);
+    let text = with_names(error.message().as_bytes(), names);
     let text = String::from_utf8_lossy(&text).into_owned();
     match error.errno() {
         Some(errno) => Error::daemon(errno, text),
