@@ -10,10 +10,15 @@
     reason = "tests"
 )]
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 
-use disk::fs::ntfs::Ntfs;
+use bstr::ByteSlice;
+use disk::fs::ntfs::{Ntfs, State};
+use disk::fs::{FileType, Filesystem, InodeId};
+use disk::{ErrorKind, MemSource};
 
 #[path = "support/kernel.rs"]
 mod kernel;
@@ -33,17 +38,21 @@ const CREATED: usize = 14;
 const CONTENT: usize = 15;
 const RANGES: usize = 16;
 
-/// Makes `image` with what mkntfs makes of `options`, fills it, and lists it as ntfs-3g shows it.
-fn make(image: &Path, size: u64, options: &str, names: u32) -> String {
+/// Makes `image` with what mkntfs makes of `options`.
+fn mkntfs(image: &Path, size: u64, options: &str) {
     kernel::empty_image(image, size);
     let mut args = vec!["-q", "-F", "-Q", "-p", "0", "-H", "255", "-S", "63", "-L", "test"];
     args.extend(options.split_whitespace());
     args.push(image.to_str().unwrap());
     run("mkntfs", &args);
+}
+
+/// Fills `image` by a script, and lists it as ntfs-3g shows it.
+fn fill(image: &Path, script: &str, names: &str) -> String {
     let dir = image.with_extension("mount");
     let mount = Mount::new(WRITABLE, image, dir.clone());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/fill_ntfs.py");
-    print!("{}", run("python3", &[script, dir.to_str().unwrap(), &names.to_string()]));
+    let script = format!("{}/tests/support/{script}", env!("CARGO_MANIFEST_DIR"));
+    run("python3", &[&script, dir.to_str().unwrap(), names]);
     drop(mount);
     let _mount = Mount::new(READ_ONLY, image, dir.clone());
     listing::of_mount(&dir).unwrap().lines().map(|line| comparable(line, &dir)).collect()
@@ -68,12 +77,10 @@ fn open(image: &Path) -> disk::Result<Ntfs> {
     Ntfs::open(listing::Image::open(image).unwrap())
 }
 
-fn compare(image: PathBuf, shown: &str) {
-    let start = Instant::now();
-    let fs = open(&image).unwrap_or_else(|e| panic!("{}", kernel::chain(&e)));
+fn compare(image: &Path, shown: &str) {
+    let fs = open(image).unwrap_or_else(|e| panic!("{}", kernel::chain(&e)));
     let ours = listing::of_filesystem(&fs).unwrap_or_else(|e| panic!("{}", kernel::chain(&e)));
     let ours: String = ours.lines().map(|line| comparable(line, Path::new("?"))).collect();
-    println!("{}: {} lines in {:?}", image.display(), ours.lines().count(), start.elapsed());
     let (different, _) = kernel::differences(&ours, shown, u64::MAX);
     let count = different.len();
     assert!(
@@ -94,7 +101,155 @@ fn listings_are_those_of_ntfs_3g() {
         ("sector4k", 100 * MIB, "-s 4096"),
     ] {
         let image = dir.path().join(name);
-        let shown = make(&image, size, options, 300);
-        compare(image, &shown);
+        mkntfs(&image, size, options);
+        let shown = fill(&image, "fill_ntfs.py", "300");
+        compare(&image, &shown);
     }
+}
+
+#[test]
+fn a_table_of_files_in_many_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("crowded");
+    mkntfs(&image, 8 * MIB, "-c 1024");
+    let shown = fill(&image, "crowd_ntfs.py", "");
+    let table = run("ntfsinfo", &["-v", "-i", "0", image.to_str().unwrap()]);
+    assert!(table.contains("$ATTRIBUTE_LIST"), "{table}");
+    compare(&image, &shown);
+}
+
+/// The small image that the fuzzers start with.
+fn small() -> Ntfs {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ntfs/small.img.xz");
+    let output = Command::new("xz").arg("-dc").arg(data).output().unwrap();
+    assert!(output.status.success());
+    Ntfs::open(Arc::new(MemSource::new(output.stdout))).unwrap()
+}
+
+fn walk(fs: &Ntfs, path: &str) -> InodeId {
+    path.split('/').fold(fs.root(), |dir, name| fs.lookup(dir, name.as_bytes()).unwrap().unwrap())
+}
+
+fn read(fs: &Ntfs, inode: InodeId) -> disk::Result<Vec<u8>> {
+    let mut file = fs.open(inode)?;
+    let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
+    assert_eq!(file.read_at(0, &mut bytes)?, bytes.len());
+    Ok(bytes)
+}
+
+#[test]
+fn case_counts_unless_it_is_not_to() {
+    let fs = small();
+    let users = walk(&fs, "Users");
+    assert_eq!(fs.lookup(fs.root(), b"USERS").unwrap(), None);
+    for (name, stored) in [("users", "Users"), ("USERS", "Users"), ("Users", "Users")] {
+        let (inode, name) = fs.lookup_ignoring_case(fs.root(), name.as_bytes()).unwrap().unwrap();
+        assert_eq!((inode, name.as_bstr()), (users, stored.into()));
+    }
+    for name in ["user", "users ", "", "usersa"] {
+        assert_eq!(fs.lookup_ignoring_case(fs.root(), name.as_bytes()).unwrap(), None, "{name}");
+    }
+    let file = walk(&fs, "plain");
+    assert_eq!(fs.lookup(file, b"x").unwrap_err().kind(), ErrorKind::NotADirectory);
+    assert_eq!(fs.read_link(file).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(fs.open(users).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let point = fs.reparse_data(walk(&fs, "other")).unwrap().unwrap();
+    assert_eq!(point, b"\x34\x12\0\x80\x04\0\0\0abcd");
+    assert_eq!(fs.reparse_data(file).unwrap(), None);
+}
+
+#[test]
+fn what_may_be_stale_is_said() {
+    assert_eq!(small().state().unwrap(), State::default());
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    mkntfs(&image, 4 * MIB, "");
+    let mount = Mount::new(WRITABLE, &image, dir.path().join("mount"));
+    fs::write(mount.0.join("hiberfil.sys"), [b"hibr".to_vec(), vec![0; 5000]].concat()).unwrap();
+    drop(mount);
+    let state = open(&image).unwrap().state().unwrap();
+    assert_eq!(state, State { hibernated: true, ..State::default() });
+    assert_eq!(state.warnings().count(), 1);
+    // It leaves the volume to be checked by Windows.
+    let mount = Mount::new("rw,remove_hiberfile", &image, dir.path().join("mount"));
+    drop(mount);
+    run("ntfsfix", &[image.to_str().unwrap()]);
+    assert_eq!(open(&image).unwrap().state().unwrap(), State { dirty: true, ..State::default() });
+}
+
+/// A chunk of `size` bytes of "abc", as [MS-XCA], section 3.2, compresses 300 of them.
+fn xpress(size: u16) -> Vec<u8> {
+    let mut packed = vec![0; 256];
+    for (at, lengths) in [(48, 0x30), (49, 0x23), (128, 0x02), (143, 0x20)] {
+        packed[at] = lengths;
+    }
+    packed.extend([0xA8, 0xDC, 0, 0, 0xFF]);
+    packed.extend((size - 3 - 3).to_le_bytes());
+    packed
+}
+
+/// 32 KiB of "a": a literal and 191 matches with the distance before, in one block.
+const LZX: &str = "00300000000000002120da077d9f40fc00000000000088000888ff9fffff00d00000000000004400fb20beef00c5000000000000000000000000000000000000000000000000000000000000ff01ffffffffffffffffffffffffffff00fe";
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// A file's name, its method, its chunks, and what they stand for.
+type Packed = (&'static str, u32, Vec<Vec<u8>>, Vec<u8>);
+
+/// There is no Windows that could make such files: they are made by the description of the format.
+#[test]
+fn files_compressed_by_wof_are_read() {
+    let repeated = |size: usize| b"abc".iter().copied().cycle().take(size).collect::<Vec<_>>();
+    let cases: [Packed; 5] = [
+        (
+            "xpress4k",
+            0,
+            vec![xpress(4096), vec![b'x'; 4096], xpress(4096), b"end".to_vec()],
+            [repeated(4096), vec![b'x'; 4096], repeated(4096), b"end".to_vec()].concat(),
+        ),
+        ("xpress8k", 2, vec![xpress(8192), xpress(1000)], [repeated(8192), repeated(1000)].concat()),
+        ("xpress16k", 3, vec![xpress(16384)], repeated(16384)),
+        (
+            "lzx32k",
+            1,
+            vec![unhex(LZX), unhex(LZX), b"end".to_vec()],
+            [vec![b'a'; 65536], b"end".to_vec()].concat(),
+        ),
+        ("empty", 1, vec![], vec![]),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    mkntfs(&image, 4 * MIB, "");
+    let mount = Mount::new(WRITABLE, &image, dir.path().join("mount"));
+    for (name, method, chunks, content) in &cases {
+        let path = mount.0.join(name);
+        fs::File::create(&path).unwrap().set_len(content.len() as u64).unwrap();
+        let mut stream = Vec::new();
+        let mut at = 0u32;
+        for chunk in chunks.iter().take(chunks.len().saturating_sub(1)) {
+            at += u32::try_from(chunk.len()).unwrap();
+            stream.extend(at.to_le_bytes());
+        }
+        stream.extend(chunks.concat());
+        xattr::set(&path, "user.WofCompressedData", &stream).unwrap();
+        let mut point: Vec<u8> = [0x8000_0017u32, 16, 1, 2, 1].iter().flat_map(|n| n.to_le_bytes()).collect();
+        point.extend(method.to_le_bytes());
+        xattr::set(&path, "system.ntfs_reparse_data", &point).unwrap();
+    }
+    drop(mount);
+    let fs = open(&image).unwrap();
+    for (name, _, _, content) in &cases {
+        let inode = walk(&fs, name);
+        let metadata = fs.metadata(inode).unwrap();
+        assert_eq!((metadata.file_type, metadata.size), (FileType::Regular, content.len() as u64), "{name}");
+        assert!(read(&fs, inode).unwrap() == *content, "{name}");
+        assert_eq!(fs.xattrs(inode).unwrap(), [], "{name}");
+    }
+    let mut file = fs.open(walk(&fs, "xpress4k")).unwrap();
+    let mut piece = [0; 6];
+    assert_eq!(file.read_at(8190, &mut piece).unwrap(), 6);
+    assert_eq!(&piece, b"xxabca");
+    assert_eq!(file.read_at(4096 * 3 + 1, &mut piece).unwrap(), 2);
 }

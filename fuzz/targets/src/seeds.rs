@@ -40,6 +40,7 @@ const PACKED: &[&str] = &[
     r#"genisoimage -quiet -R -o "$2" "$1""#,
     r#"genisoimage -quiet -J -D -o "$2" "$1""#,
     r#"mkfs.fat -C -F 12 "$2" 200 >/dev/null && mcopy -s -i "$2" "$1/small" "$1/directory" ::"#,
+    concat!("xz -dc '", env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/ntfs/small.img.xz' >\"$2\""),
 ];
 
 fn head(source: &dyn ReadAt) -> Result<Vec<u8>> {

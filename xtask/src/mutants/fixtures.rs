@@ -87,6 +87,7 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("exfat-small", Kind::Exfat("cluster512")),
     ("xfs-dirty", Kind::CrashedXfs("-b size=1024 -m rmapbt=1,reflink=1")),
     ("xfs-dirty-su", Kind::CrashedXfs("-b size=4096 -l su=65536")),
+    ("ntfs", Kind::Packed(r#"xz -dc <ntfs/small.img.xz >"$2""#)),
     ("squashfs", Kind::Packed(r#"mksquashfs "$1" "$2""#)),
     ("squashfs-plain", Kind::Packed(r#"mksquashfs "$1" "$2" -b 4096 -noI -noD -noF -noX -noId"#)),
     ("squashfs-lzo", Kind::Packed(r#"mksquashfs "$1" "$2" -b 4096 -comp lzo"#)),
@@ -141,7 +142,7 @@ impl Fixture {
             Kind::Exfat(_) => Some(checksums::exfat::repair),
             Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
             Kind::Packed(_) if self.name.starts_with("erofs") => Some(checksums::erofs::repair),
-            // SquashFS has no checksums but those of its compressors.
+            // NTFS has no checksums, SquashFS none but those of its compressors.
             Kind::Packed(_) | Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }

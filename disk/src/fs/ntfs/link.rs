@@ -1,7 +1,8 @@
 //! What a file is that is neither plain nor a directory: reparse points and the special files of Interix.
 //!
 //! Targets of links are those that ntfs-3g gives when it is mounted at `/`: case is that of the names that are there, what
-//! lies on another volume is below `/.NTFS-3G`, and what has no meaning here is a text that says so.
+//! lies on another volume is below `/.NTFS-3G`, and what has no meaning here is a text that says so. What WOF compressed is
+//! a file, as with ntfs-3g's plugin for it.
 //!
 //! Sources: Microsoft's "[MS-FSCC]: File System Control Codes", section 2.1.2 (reparse data buffers); the manual of ntfs-3g,
 //! and what it shows, for targets and Interix's files.
@@ -10,7 +11,7 @@ use bstr::BString;
 
 use super::inode::Inode;
 use super::record::{Reference, Sizes, kind, units};
-use super::{Ntfs, ROOT, index, text};
+use super::{Ntfs, ROOT, index, text, wof};
 use crate::Result;
 use crate::bytes::Fields;
 use crate::fs::{DeviceNumber, FileType, InodeId};
@@ -123,6 +124,10 @@ impl Ntfs {
             sizes = self.sizes(inode, kind::INDEX_ALLOCATION, index::NAME)?;
         }
         let mut sizes = sizes.unwrap_or_default();
+        if matches!(kind, Kind::Regular) && inode.standard.is_reparse_point() {
+            let packed = self.sizes(inode, kind::DATA, &wof::stream_name())?;
+            sizes.allocated = packed.unwrap_or_default().allocated;
+        }
         if let Kind::Symlink(target) = kind {
             sizes.data = u64::try_from(target.len()).unwrap_or(u64::MAX);
         }
@@ -146,6 +151,9 @@ impl Ntfs {
     fn kind_of_reparse(&self, inode: &Inode) -> Result<Kind> {
         let reparse = self.reparse_point(inode)?;
         let (tag, data) = reparse.as_ref().map_or((0, &[][..]), |point| (point.tag, &point.data));
+        if tag == wof::TAG && !inode.record.is_directory {
+            return Ok(Kind::Regular);
+        }
         let target = match tag {
             MOUNT_POINT => match name_in(data, 8) {
                 Some(name) => self.full(&name, inode)?,

@@ -26,6 +26,7 @@ mod state;
 mod stats;
 mod stream;
 mod text;
+mod wof;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
@@ -279,7 +280,12 @@ impl Filesystem for Ntfs {
         let inode = self.inode(inode)?;
         let mut xattrs = Vec::new();
         let mut sum = 0u64;
+        let packed = matches!(self.kind_of(&inode)?, Kind::Regular) && inode.standard.is_reparse_point();
+        let hidden = packed.then(wof::stream_name);
         for name in self.stream_names(&inode)? {
+            if hidden.as_ref() == Some(&name) {
+                continue;
+            }
             let value = self.value(&inode, kind::DATA, &name, MAX_XATTR)?.unwrap_or_default();
             sum = sum.saturating_add(u64::try_from(value.len()).unwrap_or(u64::MAX));
             if sum > MAX_XATTRS {
