@@ -119,7 +119,7 @@ fn header(n: u32) -> Vec<u8> {
     for (tag, text) in TEXTS {
         entry(tag, if tag == 1004 || tag == 1005 { 9 } else { 6 }, data.len());
         // Every third description is longer than a page.
-        data.push_str(if tag == 1005 && n % 3 == 0 { text.repeat(100) } else { text.to_owned() });
+        data.push_str(if tag == 1005 && n.is_multiple_of(3) { text.repeat(100) } else { text.to_owned() });
         data.push_str(if tag == 1000 { format!("{n}\0") } else { "\0".to_owned() });
     }
     let lengths = [entries.len() / 16, data.len()].map(|n| u32::try_from(n).unwrap_or(0).to_be_bytes());

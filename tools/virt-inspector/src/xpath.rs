@@ -201,6 +201,8 @@ impl Layout<'_> {
                 '"' if in_attribute => self.text.push_str("&quot;"),
                 '\n' if in_attribute => self.text.push_str("&#10;"),
                 '\t' if in_attribute => self.text.push_str("&#9;"),
+                // As the original, which leaves it open how its output is encoded.
+                _ if !c.is_ascii() => self.text.push_str(&format!("&#x{:X};", u32::from(c))),
                 _ => self.text.push(c),
             }
         }
@@ -245,6 +247,13 @@ mod tests {
         ] {
             assert_eq!(answer(query, xml.as_bytes()).unwrap(), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn characters_beyond_ascii_are_numbers_in_xml() {
+        let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a b=\"é\">∞</a>";
+        assert_eq!(answer("//a", xml.as_bytes()).unwrap(), "<a b=\"&#xE9;\">&#x221E;</a>\n");
+        assert_eq!(answer("string(//a)", xml.as_bytes()).unwrap(), "∞\n");
     }
 
     #[test]
