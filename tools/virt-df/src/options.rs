@@ -121,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn the_options_are_those_of_the_original_and_json_and_separate() {
+    fn the_options_are_those_of_the_original_and_json_keys_and_separate() {
         let command = command();
         command.clone().debug_assert();
         assert_eq!(
             long_options(&command).join(" "),
-            "--add --blocksize --connect --csv --domain --format --help --human-readable --inodes --json --one-per-guest \
-             --separate --uuid --verbose --version"
+            "--add --blocksize --connect --csv --domain --echo-keys --format --help --human-readable --inodes --json --key \
+             --keys-from-stdin --one-per-guest --separate --uuid --verbose --version"
         );
         assert_eq!(short_options(&command).join(" "), "-a -c -d -h -i -P -v -V -x");
     }
