@@ -364,7 +364,10 @@ fn what_cannot_be_read_is_refused_with_the_reason() {
         assert_eq!(kind, ErrorKind::Unsupported);
         assert!(text.contains(&format!("format {format} ")), "{text}");
     }
-    lab.img("create -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 l.qcow2 1M");
+    // qemu-img times its key derivation to make one, and gives up where it can't; the field of the header is enough.
+    lab.img("create -f qcow2 l.qcow2 1M");
+    let file = File::options().write(true).open(lab.path("l.qcow2")).unwrap();
+    file.write_all_at(&2u32.to_be_bytes(), 32).unwrap();
     let (kind, text) = refused("l.qcow2");
     assert_eq!(kind, ErrorKind::Unsupported);
     assert!(text.contains("encrypted with LUKS"), "{text}");

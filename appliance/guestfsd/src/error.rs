@@ -54,6 +54,16 @@ impl Failure {
         }
     }
 
+    /// The error of a call of which nothing is to be said but its name, which the library puts before it.
+    pub fn alone(self) -> Error {
+        match self {
+            Failure::Disk { device, error } => Failure::Disk { device: BString::default(), error }.at(device),
+            Failure::Os(errno) => Error::daemon(errno, strerror(errno)),
+            Failure::Text(errno, text) => Error::daemon(errno, text),
+            Failure::NeedsAppliance(why) => Error::needs_appliance(why),
+        }
+    }
+
     /// The error of a call: `place` is what stands before the reason, such as `opendir: /etc`.
     pub fn at(self, place: impl fmt::Display) -> Error {
         match self {

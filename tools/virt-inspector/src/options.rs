@@ -79,12 +79,12 @@ impl Options {
     /// If it makes no sense, or names a guest of libvirt.
     pub(crate) fn guests(&self, matches: &ArgMatches) -> Result<Vec<Guest>> {
         let added = Disk::from_matches(matches)?;
-        let is_one = !added.is_empty();
-        let disks = operands::disks(added, &self.operands)?;
-        let guests: Vec<Guest> = if is_one {
-            vec![Guest::new(disks)]
+        // A name that is wrong among several is the failure of its own guest, and not of the rest.
+        let guests: Vec<Guest> = if added.is_empty() && self.operands.len() > 1 {
+            let disk = |path: &OsString| Disk { path: path.into(), format: None, blocksize: None };
+            self.operands.iter().map(|path| Guest::new(vec![disk(path)])).collect()
         } else {
-            disks.into_iter().map(|disk| Guest::new(vec![disk])).collect()
+            vec![Guest::new(operands::disks(added, &self.operands)?)]
         };
         if guests.len() > 1 && self.keys.keys_from_stdin {
             return Err(Error::bad_options(
@@ -158,6 +158,8 @@ mod tests {
         for (arguments, expected) in [
             ("virt-inspector -a one.img -a two.img", vec!["one.img+"]),
             ("virt-inspector ./one.img /b/two.img", vec!["one.img", "two.img"]),
+            ("virt-inspector no.img two.img", vec!["no.img", "two.img"]),
+            ("virt-inspector ./one.img", vec!["one.img"]),
         ] {
             let (options, matches) = parsed(arguments);
             let names: Vec<String> =

@@ -101,14 +101,15 @@ impl System {
 /// Examines a guest; `ask` says who is asked for passphrases that the options do not give.
 pub(crate) fn examine(guest: &Guest, fields: &BTreeSet<Field>, options: &Options, ask: Ask) -> Report {
     let mut report = Report::default();
-    let done = virt_common::launch(&guest.disks, &options.common, &options.keys).and_then(|handle| {
-        let looked = Looking { handle: &handle, guest, fields, report: &mut report }.look(&options.keys, ask);
-        if looked.is_ok() {
-            handle.shutdown()?;
+    match virt_common::launch(&guest.disks, &options.common, &options.keys) {
+        Ok(handle) => {
+            let mut looking = Looking { handle: &handle, guest, fields, report: &mut report };
+            let looked = looking.look(&options.keys, ask).and_then(|()| Ok(handle.shutdown()?));
+            report.failures.extend(looked.err().map(|e| about(guest, e)));
         }
-        looked
-    });
-    report.failures.extend(done.err().map(|e| about(guest, e)));
+        // That names the disk.
+        Err(error) => report.failures.push(error),
+    }
     report
 }
 

@@ -11,11 +11,12 @@ use libguestfs_core::api::Partition;
 use super::wire;
 use crate::Guestfsd;
 use crate::engine::PartitionDevice;
-use crate::error::{At, refused};
+use crate::error::{At, Failure, refused};
 
 impl Guestfsd {
     pub(crate) fn list_partitions(&mut self) -> Result<Vec<BString>> {
-        Ok(self.engine.partitions().at("list_partitions")?.into_iter().map(|p| p.name).collect())
+        let partitions = self.engine.partitions().map_err(Failure::alone)?;
+        Ok(partitions.into_iter().map(|partition| partition.name).collect())
     }
 
     fn table(&self, device: &BStr) -> Result<Option<Arc<Table>>> {

@@ -63,16 +63,11 @@ pub(super) fn purl(package: &Package, system: &System) -> Option<String> {
 
 /// The whole version. In rpm's URLs the epoch is a qualifier.
 pub(super) fn version(package: &Package) -> String {
-    let mut text = String::new();
-    if let (Some(epoch), true) = (package.epoch, package.format != Format::Rpm) {
-        text = format!("{epoch}:");
+    let full = package.full_version().to_str_lossy().into_owned();
+    match (package.format, package.epoch) {
+        (Format::Rpm, Some(epoch)) => full.strip_prefix(&format!("{epoch}:")).unwrap_or(&full).to_owned(),
+        _ => full,
     }
-    text.push_str(&package.version.to_str_lossy());
-    if !package.release.is_empty() {
-        text.push('-');
-        text.push_str(&package.release.to_str_lossy());
-    }
-    text
 }
 
 /// `debian-12`: the name of the distribution with as much of its version as its releases are told apart by.
