@@ -67,8 +67,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads a base block, of a hive or a log.
-    pub(crate) fn read(image: &[u8]) -> Result<Self> {
+    /// Reads a base block, of a hive or a log, from the beginning of its file.
+    ///
+    /// # Errors
+    /// `Corrupt` if it does not begin as one, or ends within it.
+    pub fn read(image: &[u8]) -> Result<Self> {
         if image.get(..MAGIC.len()) != Some(MAGIC) {
             return Err(Error::corrupt("not a registry hive: it does not begin with \"regf\""));
         }

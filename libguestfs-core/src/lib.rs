@@ -7,6 +7,7 @@
 //! * [`handle`]: drives, settings, events, launch, calls.
 //! * [`backend`]: ways to start a daemon.
 //! * [`inspect`]: which operating systems are on the disks.
+//! * [`registry`]: hives of the registry out of a guest's files.
 //! * [`packages`]: what is installed there, and how a daemon says it.
 //! * [`copy`]: copies out of a guest into a local directory.
 //! * [`tar`]: archives, as `tar_out` sends them.
@@ -23,6 +24,7 @@ mod error;
 pub mod handle;
 pub mod inspect;
 pub mod packages;
+pub mod registry;
 pub mod server;
 mod sys;
 pub mod tar;

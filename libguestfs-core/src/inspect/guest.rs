@@ -262,16 +262,14 @@ impl<T: Tree> Files<T> {
         }
     }
 
+    /// The path that `path` is but for case, and what is there. Links are not followed.
+    pub(super) fn find_any_case(&mut self, path: &[u8]) -> Result<Option<(BString, Entry)>, T::Error> {
+        find_any_case(&mut self.tree, self.top.as_bstr(), path.as_bstr())
+    }
+
     /// What `path` is, if each of its elements is looked up without regard to case. Links are not followed.
     pub(super) fn entry_nocase(&mut self, path: &str) -> Result<Option<Entry>, T::Error> {
-        let mut found = self.top.clone();
-        for element in elements(path.as_bytes()) {
-            let Some(name) = self.tree.find_nocase(found.as_bstr(), element.as_bstr())? else {
-                return Ok(None);
-            };
-            push(&mut found, &name);
-        }
-        self.tree.entry(found.as_bstr())
+        Ok(self.find_any_case(path.as_bytes())?.map(|(_, entry)| entry))
     }
 
     /// All of the regular file that `path` leads to. `None` if there is no such file, or it has more than `max` bytes.
@@ -333,6 +331,39 @@ impl<T: Tree> Files<T> {
         }
         Ok(Some((done, entry)))
     }
+}
+
+/// The path below the directory `top` that equals `path` but for the case of ASCII letters, as the filesystem spells it, and
+/// what is there. A name in the very case counts before others, and no link is followed.
+///
+/// # Errors
+/// As [`Tree`] says.
+pub fn find_any_case<T: Tree>(
+    tree: &mut T,
+    top: &BStr,
+    path: &BStr,
+) -> Result<Option<(BString, Entry)>, T::Error> {
+    let (mut found, mut entry) = (top.to_owned(), Entry::Directory);
+    for element in elements(path) {
+        if entry != Entry::Directory || element == b".." {
+            return Ok(None);
+        }
+        let directory = found.clone();
+        push(&mut found, element);
+        let mut is = tree.entry(found.as_bstr())?;
+        if is.is_none()
+            && let Some(name) = tree.find_nocase(directory.as_bstr(), element.as_bstr())?
+        {
+            found = directory;
+            push(&mut found, &name);
+            is = tree.entry(found.as_bstr())?;
+        }
+        match is {
+            Some(is) => entry = is,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some((found, entry)))
 }
 
 /// The elements of a path but empty ones and `.`.

@@ -73,6 +73,7 @@ pub use elf::arch as elf_architecture;
 use guest::Files;
 pub use guest::{
     Array, Disks, Entry, Filesystem, GptPartition, Guest, LogicalVolume, Opened, Tag, Tree, Unlocked,
+    find_any_case,
 };
 pub use osinfo::{osinfo, osinfo_of_windows};
 use root::Medium;

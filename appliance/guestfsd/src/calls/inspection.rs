@@ -2,12 +2,10 @@
 //! reads through, and the calls that return its results.
 
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use bstr::{BStr, BString, ByteSlice};
 use disk::ErrorKind;
-use disk::fs::FileType;
 use disk::partition::PartitionType;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::inspect::{
@@ -17,9 +15,10 @@ use libguestfs_core::inspect::{
 use libguestfs_core::{Error, Result};
 
 use super::devices::{ARRAY, is_array_member};
+use super::guest_tree::GuestTree;
 use crate::Guestfsd;
 use crate::engine::kernel::Kernel;
-use crate::engine::{Last, MountRequest, PartitionDevice};
+use crate::engine::{MountRequest, PartitionDevice};
 use crate::error::{At, Failure, refused};
 
 /// Where a filesystem is mounted while it is looked at.
@@ -328,18 +327,8 @@ struct Mounted<'d> {
 }
 
 impl Mounted<'_> {
-    /// `None` for what is not there or damaged.
-    fn look<T>(
-        &self,
-        path: &BStr,
-        look: impl FnOnce(&dyn crate::engine::Tree) -> crate::engine::Result<T>,
-    ) -> Result<Option<T>> {
-        match look(self.daemon.borrow().tree()) {
-            Ok(found) => Ok(Some(found)),
-            Err(Failure::Os(_) | Failure::Text(..)) => Ok(None),
-            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => Ok(None),
-            Err(failure) => Err(failure.at(path)),
-        }
+    fn with<T>(&self, look: impl FnOnce(&mut GuestTree<'_>) -> Result<T>) -> Result<T> {
+        look(&mut GuestTree(self.daemon.borrow().tree()))
     }
 }
 
@@ -347,67 +336,22 @@ impl Tree for Mounted<'_> {
     type Error = Error;
 
     fn entry(&mut self, path: &BStr) -> Result<Option<Entry>> {
-        let status = self.look(path, |tree| tree.status(path, Last::Itself))?;
-        Ok(status.map(|status| match status.metadata.file_type {
-            FileType::Regular => Entry::File(status.metadata.size),
-            FileType::Directory => Entry::Directory,
-            FileType::Symlink => Entry::Symlink,
-            _ => Entry::Special,
-        }))
+        self.with(|tree| tree.entry(path))
     }
 
     fn read_link(&mut self, path: &BStr) -> Result<Option<BString>> {
-        self.look(path, |tree| tree.read_link(path))
+        self.with(|tree| tree.read_link(path))
     }
 
     fn read(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<u8>>> {
-        self.look(path, |tree| {
-            let mut file = tree.open(path)?;
-            let len = usize::try_from(file.len()).unwrap_or(max).min(max);
-            let mut content = vec![0; len];
-            let mut filled = 0;
-            while let Some(rest) = content.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-                let offset = u64::try_from(filled).unwrap_or(u64::MAX);
-                let read = file.read_at(offset, rest).map_err(|e| Failure::disk(SYSROOT.into(), e))?;
-                if read == 0 {
-                    break;
-                }
-                filled = filled.saturating_add(read);
-            }
-            content.truncate(filled);
-            Ok(content)
-        })
+        self.with(|tree| tree.read(path, max))
     }
 
     fn find_nocase(&mut self, path: &BStr, name: &BStr) -> Result<Option<BString>> {
-        let found = self.look(path, |tree| {
-            let mut found = None;
-            tree.directory(path)?.read(&mut |entry| {
-                if entry.name.eq_ignore_ascii_case(name) {
-                    found = Some(BString::from(entry.name));
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            })?;
-            Ok(found)
-        })?;
-        Ok(found.flatten())
+        self.with(|tree| tree.find_nocase(path, name))
     }
 
     fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>> {
-        self.look(path, |tree| {
-            let mut names = Vec::new();
-            tree.directory(path)?.read(&mut |entry| {
-                if names.len() == max {
-                    return ControlFlow::Break(());
-                }
-                if !matches!(entry.name, b"." | b"..") {
-                    names.push(BString::from(entry.name));
-                }
-                ControlFlow::Continue(())
-            })?;
-            names.sort_unstable();
-            Ok(names)
-        })
+        self.with(|tree| tree.names(path, max))
     }
 }

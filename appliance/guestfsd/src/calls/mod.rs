@@ -28,6 +28,7 @@ mod directories;
 mod features;
 mod filesystems;
 mod glob;
+mod guest_tree;
 mod inotify;
 mod inspection;
 mod iso;

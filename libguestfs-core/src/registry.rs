@@ -1,0 +1,257 @@
+//! Registry hives of a guest: opened here and nowhere else, whatever reads them.
+//!
+//! ```text
+//! Tree (inspect)   the guest's files, which an engine lends
+//!   find_any_case    a path without regard to case, as Windows looks names up
+//!   open             a hive with the logs beside it, replayed in memory
+//! Registry         the hive, and what there is to say about it
+//! ```
+//!
+//! A hive is taken into memory whole: its size is bounded by [`HIVE_MAX`]. Logs are read only if the hive says that it
+//! needs them. What is damaged is skipped with a note; only what cannot be read at all is refused, with [`Refused`].
+
+use std::fmt;
+
+use bstr::{BStr, BString, ByteSlice};
+use hivex::{Header, Hive, Options};
+
+use crate::inspect::{Entry, Tree, find_any_case};
+
+/// Largest hive in bytes that is opened. Those of a Windows that was used for years come to 150 MB; the format ends at 2 GiB,
+/// but the embedded daemon's address space is of 512 MiB, for the hive and its logs and all else.
+pub const HIVE_MAX: u64 = 256 << 20;
+/// Largest log in bytes that is read, of the three at most that a hive has.
+const LOG_MAX: u64 = 32 << 20;
+/// What the names of a hive's logs end in: that of Windows XP and before, and the two that came then.
+const LOGS: [&str; 3] = [".LOG", ".LOG1", ".LOG2"];
+/// How much of a hive's own notes are passed on: a hive full of rubbish has a thousand.
+const NOTES_MAX: usize = 10;
+
+/// A hive of a guest.
+#[derive(Debug)]
+pub struct Registry {
+    /// Where it is, in the case that the filesystem has.
+    pub path: BString,
+    /// The hive, its logs applied.
+    pub hive: Hive,
+    /// What was wrong with its files.
+    notes: Vec<String>,
+}
+
+impl Registry {
+    /// What was taken from logs and what is damaged, a sentence each, without the path. More comes while the hive is read.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        let replay = self.hive.replay();
+        if *replay != hivex::Replay::default() {
+            notes.push(replay.to_string());
+        }
+        let damaged = self.hive.notes();
+        notes.extend(damaged.iter().take(NOTES_MAX).map(ToString::to_string));
+        if let Some(more) = damaged.len().checked_sub(NOTES_MAX).filter(|&more| more > 0) {
+            notes.push(format!("{more} more places are damaged"));
+        }
+        notes
+    }
+}
+
+/// Why there is no hive.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Refused {
+    /// There is no regular file of that path, in any case.
+    NotFound,
+    /// It has so many bytes, which is more than [`HIVE_MAX`].
+    TooLarge(u64),
+    /// The filesystem is damaged there.
+    Unreadable,
+    /// The file is no hive that can be read.
+    Hive(hivex::Error),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::NotFound => f.write_str("no such hive"),
+            Refused::TooLarge(size) => write!(f, "a hive of {size} bytes; {HIVE_MAX} are read at most"),
+            Refused::Unreadable => f.write_str("the filesystem is damaged there"),
+            Refused::Hive(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Opens the hive at `path`, which is looked up without regard to case.
+///
+/// # Errors
+/// The outer one as [`Tree`] says.
+pub fn open<T: Tree>(tree: &mut T, path: &BStr) -> Result<Result<Registry, Refused>, T::Error> {
+    let Some((path, Entry::File(size))) = find_any_case(tree, "/".into(), path)? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if size > HIVE_MAX {
+        return Ok(Err(Refused::TooLarge(size)));
+    }
+    let Some(image) = read(tree, &path, size)? else { return Ok(Err(Refused::Unreadable)) };
+    let mut notes = Vec::new();
+    if u64::try_from(image.len()).is_ok_and(|len| len < size) {
+        notes.push(format!("{} of {size} bytes can be read", image.len()));
+    }
+    // What is no hive at all may be one with a damaged beginning, which its logs have a copy of.
+    let logs = if Header::read(&image).is_ok_and(|header| !header.is_dirty()) {
+        Vec::new()
+    } else {
+        logs(tree, &path, &mut notes)?
+    };
+    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+    let opened = Hive::open_with_logs(image, &logs, Options::default());
+    Ok(opened.map(|hive| Registry { path, hive, notes }).map_err(Refused::Hive))
+}
+
+/// The logs beside a hive.
+fn logs<T: Tree>(tree: &mut T, hive: &BString, notes: &mut Vec<String>) -> Result<Vec<Vec<u8>>, T::Error> {
+    let mut logs = Vec::new();
+    for end in LOGS {
+        let path = BString::from([hive.as_slice(), end.as_bytes()].concat());
+        let Some((path, Entry::File(size))) = find_any_case(tree, "/".into(), path.as_bstr())? else {
+            continue;
+        };
+        if size > LOG_MAX {
+            notes.push(format!("{path}: a log of {size} bytes, which is not read; {LOG_MAX} are at most"));
+            continue;
+        }
+        match read(tree, &path, size)? {
+            Some(log) => logs.push(log),
+            None => notes.push(format!("{path}: the filesystem is damaged there")),
+        }
+    }
+    Ok(logs)
+}
+
+fn read<T: Tree>(tree: &mut T, path: &BString, size: u64) -> Result<Option<Vec<u8>>, T::Error> {
+    match usize::try_from(size) {
+        Ok(size) => tree.read(path.as_bstr(), size),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hivex::ValueType;
+
+    use super::*;
+
+    /// Files by path, with the size that they say they have.
+    #[derive(Default)]
+    struct Files {
+        files: BTreeMap<BString, (u64, Vec<u8>)>,
+        read: Vec<BString>,
+    }
+
+    impl Files {
+        fn with(mut self, path: &str, content: Vec<u8>) -> Self {
+            let size = content.len().try_into().unwrap();
+            self.files.insert(path.into(), (size, content));
+            self
+        }
+    }
+
+    impl Tree for Files {
+        type Error = std::convert::Infallible;
+
+        fn entry(&mut self, path: &BStr) -> Result<Option<Entry>, Self::Error> {
+            let below = [path.as_bytes(), b"/"].concat();
+            let is_directory = || self.files.keys().any(|file| file.starts_with(&below));
+            let file = self.files.get(path).map(|(size, _)| Entry::File(*size));
+            Ok(file.or_else(|| is_directory().then_some(Entry::Directory)))
+        }
+
+        fn read_link(&mut self, _: &BStr) -> Result<Option<BString>, Self::Error> {
+            Ok(None)
+        }
+
+        fn read(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<u8>>, Self::Error> {
+            self.read.push(path.into());
+            let content = self.files.get(path).map(|(_, content)| content);
+            Ok(content.map(|content| content.iter().copied().take(max).collect()))
+        }
+
+        fn find_nocase(&mut self, path: &BStr, name: &BStr) -> Result<Option<BString>, Self::Error> {
+            let prefix = if path == "/" { BString::from("/") } else { BString::from(format!("{path}/")) };
+            let names = self.files.keys().filter_map(|file| file.strip_prefix(prefix.as_slice()));
+            let mut firsts = names.filter_map(|name| name.split(|&byte| byte == b'/').next());
+            Ok(firsts.find(|found| found.eq_ignore_ascii_case(name)).map(BString::from))
+        }
+
+        fn names(&mut self, _: &BStr, _: usize) -> Result<Option<Vec<BString>>, Self::Error> {
+            Ok(None)
+        }
+    }
+
+    /// A hive with a value; a dirty one if `dirty` says so.
+    fn hive(dirty: bool) -> Vec<u8> {
+        let mut hive = Hive::create(Options { write: true, ..Options::default() }).unwrap();
+        hive.node_set_value(hive.root(), "A".into(), ValueType::DWORD, &[7, 0, 0, 0]).unwrap();
+        hive.commit().unwrap();
+        let mut image = hive.into_image();
+        if dirty {
+            // The second sequence number (byte 8) and the sum.
+            image[8] ^= 1;
+            image[508] ^= 1;
+        }
+        image
+    }
+
+    fn opened(files: &mut Files, path: &str) -> Result<Registry, Refused> {
+        open(files, path.into()).unwrap()
+    }
+
+    #[test]
+    fn a_hive_is_found_in_any_case_and_logs_are_read_only_if_it_needs_them() {
+        let mut files = Files::default()
+            .with("/Windows/System32/Config/SYSTEM", hive(false))
+            .with("/Windows/System32/Config/SYSTEM.LOG1", vec![1]);
+        let registry = opened(&mut files, "/windows/system32/config/system").unwrap();
+        assert_eq!(registry.path, "/Windows/System32/Config/SYSTEM");
+        assert_eq!(files.read, ["/Windows/System32/Config/SYSTEM"]);
+        assert_eq!(registry.notes(), Vec::<String>::new());
+        let value = registry.hive.node_get_value(registry.hive.root(), "a".into()).unwrap().unwrap();
+        assert_eq!(registry.hive.value_dword(value).unwrap(), 7);
+
+        let mut files = Files::default().with("/NTUSER.DAT", hive(true)).with("/ntuser.dat.log2", vec![1]);
+        let registry = opened(&mut files, "/NTUSER.DAT").unwrap();
+        assert_eq!(files.read, ["/NTUSER.DAT", "/ntuser.dat.log2"]);
+        let notes = registry.notes();
+        assert!(notes.iter().any(|note| note.contains("writing it was not completed")), "{notes:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_hive_is_refused_with_the_reason() {
+        let mut files = Files::default().with("/text", b"no hive".to_vec()).with("/d/file", Vec::new());
+        files.files.insert("/large".into(), (HIVE_MAX + 1, Vec::new()));
+        assert!(matches!(opened(&mut files, "/none"), Err(Refused::NotFound)));
+        assert!(matches!(opened(&mut files, "/d"), Err(Refused::NotFound)), "a directory");
+        assert!(matches!(opened(&mut files, "/large"), Err(Refused::TooLarge(_))));
+        assert_eq!(files.read, [""; 0], "nothing of what is too large is read");
+        assert!(matches!(opened(&mut files, "/text"), Err(Refused::Hive(_))));
+    }
+
+    #[test]
+    fn a_name_in_the_very_case_counts_before_others() {
+        let mut files =
+            Files::default().with("/A/x", Vec::new()).with("/a/X", vec![1]).with("/a/x", vec![1, 2]);
+        for (path, found) in [
+            ("/a/x", Some(("/a/x", 2))),
+            ("/a/X", Some(("/a/X", 1))),
+            ("//A//X", Some(("/A/x", 0))),
+            ("/a/../A/x", None),
+            ("/a/x/y", None),
+        ] {
+            let expected = found.map(|(path, size)| (BString::from(path), Entry::File(size)));
+            assert_eq!(find_any_case(&mut files, "/".into(), path.into()).unwrap(), expected, "{path}");
+        }
+    }
+}
