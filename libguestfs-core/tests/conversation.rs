@@ -11,8 +11,8 @@ use std::thread;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    self, CallInfo, Host, IsFileOpts, Machine, Own, Partitioning, Reading, Searching, Storage, Transfer,
-    Volumes, Writing, call_named,
+    self, CallInfo, Hivex, Host, IsFileOpts, Machine, Own, Partitioning, Reading, Searching, Storage,
+    Transfer, Volumes, Writing, call_named,
 };
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
@@ -38,6 +38,7 @@ impl Writing for Double {}
 impl Partitioning for Double {}
 impl Storage for Double {}
 impl Volumes for Double {}
+impl Hivex for Double {}
 impl Machine for Double {}
 impl Own for Double {}
 impl Searching for Double {}

@@ -10,7 +10,8 @@ use std::thread;
 
 use bstr::BStr;
 use libguestfs_core::api::{
-    Host, Machine, Own, Partitioning, Reading, Searching, Storage, TarOutOpts, Transfer, Volumes, Writing,
+    Hivex, Host, Machine, Own, Partitioning, Reading, Searching, Storage, TarOutOpts, Transfer, Volumes,
+    Writing,
 };
 use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome};
 use libguestfs_core::server::{self, FileOut};
@@ -28,6 +29,7 @@ impl Writing for Liar {}
 impl Partitioning for Liar {}
 impl Storage for Liar {}
 impl Volumes for Liar {}
+impl Hivex for Liar {}
 impl Machine for Liar {}
 impl Own for Liar {}
 impl Searching for Liar {}

@@ -9,8 +9,8 @@ use std::thread;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    Application2, Host, IsDirOpts, IsFileOpts, Machine, Own, Partitioning, Reading, Searching, Storage,
-    Transfer, Volumes, Writing,
+    Application2, Hivex, Host, IsDirOpts, IsFileOpts, Machine, Own, Partitioning, Reading, Searching,
+    Storage, Transfer, Volumes, Writing,
 };
 use libguestfs_core::server::{self, FileOut};
 use libguestfs_core::wire::Channel;
@@ -28,6 +28,7 @@ impl Writing for Other {}
 impl Partitioning for Other {}
 impl Storage for Other {}
 impl Volumes for Other {}
+impl Hivex for Other {}
 impl Machine for Other {}
 impl Searching for Other {}
 impl Transfer for Other {}

@@ -9,6 +9,7 @@ use libguestfs_core::server::FileOut;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
+use crate::calls::OpenHive;
 use crate::engine::{Engine, Mountable as ParsedMountable};
 use crate::error::{At, refused, strerror};
 use crate::init;
@@ -25,6 +26,8 @@ pub struct Guestfsd {
     pub(crate) lvm_filter: Option<String>,
     /// Changes that are watched for.
     pub(crate) inotify: Option<OwnedFd>,
+    /// The registry hive that is open.
+    pub(crate) hive: Option<OpenHive>,
 }
 
 impl Guestfsd {
@@ -36,6 +39,7 @@ impl Guestfsd {
             last_failure: BString::default(),
             lvm_filter: None,
             inotify: None,
+            hive: None,
         }
     }
 
@@ -103,6 +107,7 @@ macro_rules! answer {
     };
 }
 
+mod hivex;
 mod machine;
 mod own;
 mod searching;

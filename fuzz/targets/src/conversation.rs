@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::api::{
-    CallInfo, Host, Machine, Own, Partitioning, Reading, Searching, Storage, Transfer, Volumes, Writing,
-    call_named,
+    CallInfo, Hivex, Host, Machine, Own, Partitioning, Reading, Searching, Storage, Transfer, Volumes,
+    Writing, call_named,
 };
 use libguestfs_core::client::{Client, EncodedArguments, Hooks, Upload};
 use libguestfs_core::server::{self, FileIn, FileOut};
@@ -144,6 +144,7 @@ impl Writing for Small {}
 impl Partitioning for Small {}
 impl Storage for Small {}
 impl Volumes for Small {}
+impl Hivex for Small {}
 impl Machine for Small {}
 impl Own for Small {}
 impl Searching for Small {}

@@ -92,6 +92,7 @@ pub(crate) enum OptionalKind {
 
 impl Parse for Optional {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
+        // Some of libguestfs's names are words of Rust: `r#unsafe`.
         let name = input.parse()?;
         input.parse::<Token![:]>()?;
         let kind: Ident = input.parse()?;

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{Error, Ident, ItemTrait, Result, Type};
 
 use crate::definition::{Api, Call, Kind, OptionalKind, Parameter};
@@ -149,7 +150,7 @@ fn info(call: &Call) -> Result<TokenStream> {
         },
     );
     let optional = call.attribute.optional.iter().map(|o| {
-        let name = o.name.to_string();
+        let name = o.name.unraw().to_string();
         let kind = match o.kind {
             OptionalKind::Bool => quote!(Bool),
             OptionalKind::Int => quote!(Int),
@@ -315,7 +316,7 @@ fn client_stub((index, call): (usize, &Call)) -> TokenStream {
         Kind::Meter | Kind::Opts => None,
     });
     let optional = call.attribute.optional.iter().map(|o| {
-        let (field, text) = (&o.name, o.name.to_string());
+        let (field, text) = (&o.name, o.name.unraw().to_string());
         quote!(request.optional(#text, opts.#field.as_ref());)
     });
     let file = call.parameters.iter().find(|p| matches!(p.kind, Kind::FileIn | Kind::FileOut));

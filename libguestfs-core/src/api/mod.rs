@@ -6,6 +6,7 @@
 //! [`Guestfs`](crate::Guestfs). Adding a call means one declaration and one server function. Names, numbers, kinds and
 //! layouts are libguestfs's own; a test holds them against its list.
 
+mod hivex;
 mod machine;
 mod own;
 mod partitioning;
@@ -25,6 +26,7 @@ use crate::server::{self, Call};
 use crate::{Error, Result};
 
 pub use crate::wire::xdr::{Char, Hashtable, Uuid};
+pub use hivex::*;
 pub use machine::*;
 pub use own::*;
 pub use partitioning::*;
@@ -165,12 +167,22 @@ pub const HIGHEST_PROCEDURE: u32 = 522;
 
 /// All calls that a daemon answers. One that a daemon does not implement is answered with "needs an appliance".
 pub trait Daemon:
-    Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + Own
+    Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + Hivex + Own
 {
 }
 
 impl<D> Daemon for D where
-    D: Reading + Searching + Writing + Transfer + Partitioning + Storage + Volumes + Machine + Own + ?Sized
+    D: Reading
+        + Searching
+        + Writing
+        + Transfer
+        + Partitioning
+        + Storage
+        + Volumes
+        + Machine
+        + Hivex
+        + Own
+        + ?Sized
 {
 }
 
@@ -185,6 +197,7 @@ pub fn calls() -> impl Iterator<Item = &'static CallInfo> {
         .chain(&storage::CALLS)
         .chain(&volumes::CALLS)
         .chain(&machine::CALLS)
+        .chain(&hivex::CALLS)
         .chain(&own::CALLS)
 }
 
@@ -201,6 +214,7 @@ pub fn dispatch<D: Daemon + ?Sized>(daemon: &mut D, call: &mut Call<'_>) -> Resu
         .or_else(|| storage::dispatch(daemon, call))
         .or_else(|| volumes::dispatch(daemon, call))
         .or_else(|| machine::dispatch(daemon, call))
+        .or_else(|| hivex::dispatch(daemon, call))
         .or_else(|| own::dispatch(daemon, call))
         .unwrap_or_else(|| Err(server::unknown_procedure(call.procedure())))
 }

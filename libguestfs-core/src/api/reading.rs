@@ -540,12 +540,6 @@ pub trait Reading: Host {
     #[call(93)]
     fn equal(&mut self, file1: &Pathname, file2: &Pathname) -> Result<bool>;
 
-    // --- For an appliance: keys, hives
-
-    /// Writes the changes of the open registry hive, back to its file or to another one.
-    #[call(362, group = "hivex")]
-    fn hivex_commit(&mut self, filename: Option<&PlainString>) -> Result<()>;
-
     // --- Inspection
 
     /// Looks for operating systems; returns the mountable of each root. Unmounts everything first.

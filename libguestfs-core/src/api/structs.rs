@@ -344,6 +344,14 @@ structures! {
         app2_spare3: BString,
         app2_spare4: BString,
     }
+    /// A key of the registry hive that is open.
+    struct HivexNode = "hivex_node" {
+        hivex_node_h: i64,
+    }
+    /// A value of the registry hive that is open.
+    struct HivexValue = "hivex_value" {
+        hivex_value_h: i64,
+    }
     /// Version of the library.
     struct Version = "version" {
         major: i64,

@@ -124,7 +124,7 @@ fn positional_argument(request: &mut Request, parameter: &ParameterInfo, word: &
         Kind::PathnameList | Kind::DeviceList | Kind::FilenameList | Kind::StringList => {
             request.list(&list(word));
         }
-        Kind::OptString => request.optional_text((word != "null").then_some(word.as_bytes())),
+        Kind::OptString => request.optional_text((!word.is_empty()).then_some(word.as_bytes())),
         Kind::Bool => request.number(truth(word)?),
         Kind::Int => request.number(number::<i32>(word)?),
         Kind::Int64 => request.number(number::<i64>(word)?),

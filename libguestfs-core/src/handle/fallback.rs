@@ -37,12 +37,20 @@ impl Fallback {
         if !request.info.replayed {
             return;
         }
-        if matches!(request.info.name, "umount_all" | "inspect_os") {
-            // Nothing is mounted now; directories that were made to mount on stay.
-            self.calls.retain(|call| matches!(call.info.name, "mkmountpoint" | "rmmountpoint"));
+        let is_hive_open = self.calls.iter().any(|call| call.info.name == "hivex_open");
+        match request.info.name {
+            "hivex_open" | "hivex_close" => self.calls.retain(|call| call.info.name != "hivex_open"),
+            // Nothing is mounted now; directories that were made to mount on stay, and so does what an open hive was
+            // found in.
+            "umount_all" | "inspect_os" if !is_hive_open => {
+                self.calls.retain(|call| matches!(call.info.name, "mkmountpoint" | "rmmountpoint"));
+            }
+            _ => {}
         }
-        if request.info.name != "umount_all" {
-            self.calls.push(request);
+        match request.info.name {
+            "hivex_close" => {}
+            "umount_all" if !is_hive_open => {}
+            _ => self.calls.push(request),
         }
     }
 }
@@ -172,6 +180,15 @@ mod tests {
         assert_eq!(noted(&["umount"]).len(), 4);
         assert_eq!(noted(&["umount_all"]), ["mkmountpoint"]);
         assert_eq!(noted(&["mount", "inspect_os", "mount"]), ["mkmountpoint", "inspect_os", "mount"]);
+        assert_eq!(
+            noted(&["umount_all", "mount", "hivex_open", "umount_all", "mount"])[1..],
+            ["mount", "hivex_open", "umount_all", "mount"]
+        );
+        assert_eq!(noted(&["hivex_close", "umount_all"]), ["mkmountpoint"]);
+        assert_eq!(
+            noted(&["mount", "hivex_open", "hivex_open", "umount"])[1..],
+            ["mount", "hivex_open", "umount"]
+        );
         let embedded = Settings { backend: "embedded".into(), ..Settings::default() };
         assert!(Fallback::of(&embedded).is_none());
     }

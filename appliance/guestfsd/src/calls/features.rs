@@ -37,7 +37,7 @@ const GROUPS: &[(&str, Needs)] = &[
     ("fstrim", Needs::Programs(&["fstrim"])),
     ("gdisk", Needs::Programs(&["sgdisk"])),
     ("grub", Needs::Programs(&["grub-install"])),
-    ("hivex", Needs::More),
+    ("hivex", Needs::Nothing),
     ("inotify", Needs::Nothing),
     ("journal", Needs::More),
     ("ldm", Needs::Programs(&["ldmtool"])),
@@ -67,7 +67,7 @@ const GROUPS: &[(&str, Needs)] = &[
 ];
 
 /// Groups whose calls that read are answered without an appliance. Those that write need one, as everywhere.
-const READ_HERE: [&str; 4] = ["btrfs", "linuxxattrs", "lvm2", "xfs"];
+const READ_HERE: [&str; 5] = ["btrfs", "hivex", "linuxxattrs", "lvm2", "xfs"];
 
 impl Needs {
     fn are_met(self, kernel: &Kernel) -> bool {

@@ -29,6 +29,7 @@ mod features;
 mod filesystems;
 mod glob;
 mod guest_tree;
+mod hivex;
 mod inotify;
 mod inspection;
 mod iso;
@@ -46,6 +47,7 @@ mod mounts;
 mod packages;
 mod partitions;
 mod paths;
+mod replace;
 mod rsync;
 mod sandbox;
 mod searching;
@@ -62,6 +64,7 @@ mod writing;
 mod xattrs;
 mod xfs;
 
+pub(crate) use hivex::OpenHive;
 pub(crate) use lvm::DEVICE_MAPPER_MAJOR;
 
 /// Largest message of the protocol in bytes (`GUESTFS_MESSAGE_MAX`), with room for its header.

@@ -23,6 +23,7 @@ mod btrfs;
 mod content;
 mod devices;
 mod equality;
+mod hivex;
 mod hostile;
 mod inspection;
 mod kernel;

@@ -21,7 +21,7 @@ const ACL: &[u8] = b"system.posix_acl_";
 
 /// Gives `to` the owner, mode, extended attributes and times of `from`, whose status is given. The order matters: a change
 /// of owner clears set-user-ID bits and capabilities.
-pub(super) fn carry(from: &OwnedFd, status: &Stat, to: &OwnedFd) -> engine::Result<()> {
+pub(in crate::calls) fn carry(from: &OwnedFd, status: &Stat, to: &OwnedFd) -> engine::Result<()> {
     owner(status, to)?;
     if FileType::from_raw_mode(status.st_mode) != FileType::Symlink {
         mode(status, to)?;
@@ -39,18 +39,18 @@ fn nanoseconds(field: u64) -> i64 {
 }
 
 /// Gives `to` the owner and group of a status.
-pub(super) fn owner(status: &Stat, to: &OwnedFd) -> engine::Result<()> {
+pub(in crate::calls) fn owner(status: &Stat, to: &OwnedFd) -> engine::Result<()> {
     let (user, group) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
     Ok(chownat(to, c"", Some(user), Some(group), AtFlags::EMPTY_PATH)?)
 }
 
 /// Gives `to` the permissions of a status.
-pub(super) fn mode(status: &Stat, to: &OwnedFd) -> engine::Result<()> {
+pub(in crate::calls) fn mode(status: &Stat, to: &OwnedFd) -> engine::Result<()> {
     Ok(chmod(descriptor_path(to), Mode::from_raw_mode(status.st_mode))?)
 }
 
 /// Gives `to` the extended attributes of `from`. That a filesystem does not have some of them is no error.
-pub(super) fn xattrs(from: &OwnedFd, to: &OwnedFd) -> engine::Result<()> {
+pub(in crate::calls) fn xattrs(from: &OwnedFd, to: &OwnedFd) -> engine::Result<()> {
     let (from, to) = (descriptor_path(from), descriptor_path(to));
     let mut list = vec![0; XATTR_MAX];
     let length = match listxattr(&from, &mut list) {

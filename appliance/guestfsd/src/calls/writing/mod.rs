@@ -17,7 +17,7 @@
 
 mod acl;
 mod attributes;
-mod carry;
+pub(super) mod carry;
 mod content;
 mod copies;
 pub(super) mod data;
@@ -27,6 +27,7 @@ mod tree;
 mod xattrs;
 
 pub(super) use content::write_part;
+pub(super) use data::write_all_at;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
