@@ -443,7 +443,11 @@ impl FileIn<'_> {
         match Chunk::decode(&self.body) {
             Ok(Chunk::Data(data)) => {
                 self.received = self.received.saturating_add(u64::try_from(data.len()).unwrap_or(0));
-                if let Some(total) = self.total {
+                // What time it is, is a question to the kernel, and User-Mode Linux takes its time to answer: once for each
+                // buffer that was read.
+                if let Some(total) = self.total
+                    && self.channel.nearly_empty()
+                {
                     self.progress.tell(self.channel, self.received.min(total), total)?;
                 }
                 Ok(Some(data))

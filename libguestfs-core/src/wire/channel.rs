@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroize;
 
+use super::chunk::CHUNK_FRAME_MAX;
 use super::window::Window;
 use super::xdr::{Encode, Reader};
 use super::{CANCEL_FLAG, Chunk, LAUNCH_FLAG, MESSAGE_MAX, PROGRESS_FLAG, PROGRESS_LEN, Progress};
@@ -231,7 +232,12 @@ impl Channel {
 
     /// Is there no room for a full chunk, so that the next one waits for the peer?
     pub fn nearly_full(&self) -> bool {
-        self.output.len().saturating_add(super::CHUNK_MAX + 64) > BUFFER
+        self.output.len().saturating_add(CHUNK_FRAME_MAX) > BUFFER
+    }
+
+    /// Is there less than a full chunk left of what was read, so that the next one may have to be waited for?
+    pub fn nearly_empty(&self) -> bool {
+        self.to.saturating_sub(self.from) < CHUNK_FRAME_MAX
     }
 
     /// Writes out all that is queued.

@@ -4,6 +4,8 @@ use super::xdr::{Bytes, DecodeError, Encode, Reader};
 
 /// Most bytes of data in one chunk.
 pub const CHUNK_MAX: usize = 8192;
+/// Most bytes of its frame: before the data come the frame's length, the cancel word and the data's length.
+pub(super) const CHUNK_FRAME_MAX: usize = 12 + CHUNK_MAX;
 
 /// A piece of a file, or how its transfer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
