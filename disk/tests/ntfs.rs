@@ -12,13 +12,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
 
 use bstr::ByteSlice;
 use disk::fs::ntfs::{Ntfs, State};
-use disk::fs::{FileType, Filesystem, InodeId};
-use disk::{ErrorKind, MemSource};
+use disk::fs::{FileType, Filesystem};
+use disk::ErrorKind;
 
 #[path = "support/kernel.rs"]
 mod kernel;
@@ -26,7 +24,11 @@ mod kernel;
 #[allow(dead_code, reason = "each test uses a part")]
 mod listing;
 
+#[path = "support/ntfs.rs"]
+mod support;
+
 use kernel::{Mount, run};
+use support::{image, read, walk};
 
 const MIB: u64 = 1 << 20;
 /// What makes names and compression as Windows has them.
@@ -118,28 +120,9 @@ fn a_table_of_files_in_many_pieces() {
     compare(&image, &shown);
 }
 
-/// The small image that the fuzzers start with.
-fn small() -> Ntfs {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ntfs/small.img.xz");
-    let output = Command::new("xz").arg("-dc").arg(data).output().unwrap();
-    assert!(output.status.success());
-    Ntfs::open(Arc::new(MemSource::new(output.stdout))).unwrap()
-}
-
-fn walk(fs: &Ntfs, path: &str) -> InodeId {
-    path.split('/').fold(fs.root(), |dir, name| fs.lookup(dir, name.as_bytes()).unwrap().unwrap())
-}
-
-fn read(fs: &Ntfs, inode: InodeId) -> disk::Result<Vec<u8>> {
-    let mut file = fs.open(inode)?;
-    let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
-    assert_eq!(file.read_at(0, &mut bytes)?, bytes.len());
-    Ok(bytes)
-}
-
 #[test]
 fn case_counts_unless_it_is_not_to() {
-    let fs = small();
+    let fs = image("small");
     let users = walk(&fs, "Users");
     assert_eq!(fs.lookup(fs.root(), b"USERS").unwrap(), None);
     for (name, stored) in [("users", "Users"), ("USERS", "Users"), ("Users", "Users")] {
@@ -160,7 +143,7 @@ fn case_counts_unless_it_is_not_to() {
 
 #[test]
 fn what_may_be_stale_is_said() {
-    assert_eq!(small().state().unwrap(), State::default());
+    assert_eq!(image("small").state().unwrap(), State::default());
     let dir = tempfile::tempdir().unwrap();
     let image = dir.path().join("image");
     mkntfs(&image, 4 * MIB, "");

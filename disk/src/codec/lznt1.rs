@@ -3,6 +3,7 @@
 //!
 //! Source: Microsoft's "[MS-XCA]: Xpress Compression Algorithm", section 2.5.
 
+use super::huffman::copy_match;
 use crate::bytes::Fields;
 use crate::{Error, Result};
 
@@ -47,6 +48,14 @@ fn expand(stored: &[u8], chunk: &mut [u8]) -> Result<usize> {
     let (mut from, mut to) = (0usize, 0usize);
     while let Some(flags) = stored.get(from) {
         from = from.saturating_add(1);
+        if *flags == 0
+            && let Some(literals) = stored.get(from..).and_then(|rest| rest.first_chunk::<8>())
+            && let Some(place) = chunk.get_mut(to..).and_then(|rest| rest.first_chunk_mut::<8>())
+        {
+            *place = *literals;
+            (from, to) = (from.saturating_add(8), to.saturating_add(8));
+            continue;
+        }
         for bit in 0..8u32 {
             let Some(literal) = stored.get(from) else { return Ok(to) };
             if flags & 1u8.wrapping_shl(bit) == 0 {
@@ -59,23 +68,7 @@ fn expand(stored: &[u8], chunk: &mut [u8]) -> Result<usize> {
             let split = distance_bits(to);
             let length = usize::from(token & u16::MAX.wrapping_shr(split)).saturating_add(MIN_MATCH);
             let distance = usize::from(token.wrapping_shr(16u32.saturating_sub(split))).saturating_add(1);
-            let start = to.checked_sub(distance);
-            let start = start.ok_or_else(|| Error::corrupt("a match before the start of an LZNT1 chunk"))?;
-            let end = to.saturating_add(length);
-            if end > chunk.len() {
-                return Err(too_long());
-            }
-            if distance >= length {
-                chunk.copy_within(start..start.saturating_add(length), to);
-            } else {
-                for (from, to) in (start..).zip(to..end) {
-                    let byte = chunk.get(from).copied().unwrap_or_default();
-                    if let Some(place) = chunk.get_mut(to) {
-                        *place = byte;
-                    }
-                }
-            }
-            to = end;
+            to = copy_match(chunk, to, distance, length)?;
         }
     }
     Ok(to)

@@ -18,14 +18,15 @@ const MIN_MATCH: usize = 3;
 pub(crate) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
     let (table, data) =
         data.split_at_checked(TABLE).ok_or_else(|| Error::corrupt("XPRESS without its code"))?;
-    let lengths: Vec<u8> = table.iter().flat_map(|pair| [pair & 0xF, pair >> 4]).collect();
+    let mut lengths = [0; 2 * TABLE];
+    for (pair, lengths) in table.iter().zip(lengths.as_chunks_mut::<2>().0) {
+        *lengths = [pair & 0xF, pair >> 4];
+    }
     let code = Code::new(&lengths)?;
     let mut bits = Bits::new(data);
     let mut at = 0usize;
     while at < out.len() {
-        // The bits after a symbol are read before what else follows it: 16 at least stay at hand.
         let symbol = code.take(&mut bits)?;
-        bits.need(16);
         let Some(matched) = symbol.checked_sub(FIRST_MATCH) else {
             if let Some(place) = out.get_mut(at) {
                 *place = u8::try_from(symbol).unwrap_or(0);
@@ -45,8 +46,9 @@ pub(crate) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// A length that does not fit a symbol.
+/// A length that does not fit a symbol. Its bytes come after the words with the next 16 bits.
 fn long(bits: &mut Bits<'_>) -> Result<usize> {
+    bits.give_back();
     let byte = bits.byte();
     if byte < u8::MAX {
         return Ok(LONG.saturating_add(byte.into()));

@@ -54,7 +54,7 @@ pub(super) struct Stream {
     /// Clusters of a unit of compression, as a shift, if it is compressed.
     unit_shift: Option<u32>,
     encrypted: bool,
-    /// The unit that was last decompressed.
+    /// The unit that was last read in part, decompressed.
     unit: Option<(u64, Vec<u8>)>,
 }
 
@@ -192,9 +192,12 @@ impl Stream {
             match self.packed(nr.saturating_mul(clusters), clusters)? {
                 0 => part.fill(0),
                 packed if packed == clusters => self.fill(volume, at, part)?,
+                packed if count == usize::try_from(unit_size).unwrap_or(usize::MAX) => {
+                    self.unpack(volume, nr, packed, part)?;
+                }
                 packed => {
                     let start = usize::try_from(within).unwrap_or(usize::MAX);
-                    let unit = self.unpack(volume, nr, packed, unit_size)?;
+                    let unit = self.unit(volume, nr, packed, unit_size)?;
                     let bytes = unit.get(start..).and_then(|rest| rest.get(..count));
                     part.copy_from_slice(bytes.unwrap_or_default());
                 }
@@ -219,17 +222,23 @@ impl Stream {
         Ok(packed)
     }
 
-    /// Unit `nr`, decompressed from its first `packed` clusters.
-    fn unpack(&mut self, volume: &Volume, nr: u64, packed: u64, unit_size: u64) -> Result<&[u8]> {
+    /// Unit `nr`, decompressed from its first `packed` clusters, which is kept for the next time.
+    fn unit(&mut self, volume: &Volume, nr: u64, packed: u64, unit_size: u64) -> Result<&[u8]> {
         if self.unit.as_ref().is_none_or(|(have, _)| *have != nr) {
-            let mut data = vec![0; usize::try_from(volume.bytes(packed)).unwrap_or(0)];
-            self.fill(volume, nr.saturating_mul(unit_size), &mut data)?;
             let mut unit = self.unit.take().map_or_else(Vec::new, |(_, unit)| unit);
             unit.resize(usize::try_from(unit_size).unwrap_or(0), 0);
-            lznt1::decompress(&data, &mut unit).context(|| format!("decompressing unit {nr}"))?;
+            self.unpack(volume, nr, packed, &mut unit)?;
             self.unit = Some((nr, unit));
         }
         Ok(self.unit.as_ref().map_or(&[], |(_, unit)| unit))
+    }
+
+    /// Decompresses all of unit `nr` into `unit`.
+    fn unpack(&self, volume: &Volume, nr: u64, packed: u64, unit: &mut [u8]) -> Result<()> {
+        let mut data = vec![0; usize::try_from(volume.bytes(packed)).unwrap_or(0)];
+        let start = nr.saturating_mul(u64::try_from(unit.len()).unwrap_or(u64::MAX));
+        self.fill(volume, start, &mut data)?;
+        lznt1::decompress(&data, unit).context(|| format!("decompressing unit {nr}"))
     }
 
     /// The next range with data at or after `offset`, as [`FileData::next_data`](crate::fs::FileData::next_data) has it.

@@ -41,8 +41,10 @@ pub(super) struct Wof {
     chunk_size: usize,
     /// Bytes of the file.
     len: u64,
-    /// The chunk that was last decompressed.
+    /// The chunk that was last read in part, decompressed.
     chunk: Option<(u64, Vec<u8>)>,
+    /// Memory for what is decompressed.
+    packed: Vec<u8>,
 }
 
 /// The stream's name.
@@ -57,7 +59,7 @@ impl Wof {
         let stream = ntfs.stream(inode, kind::DATA, &stream_name())?;
         let stream = stream.ok_or_else(|| Error::corrupt("a file compressed by WOF without its data"))?;
         stream.refuse_encrypted()?;
-        Ok(Wof { stream, method, chunk_size, len, chunk: None })
+        Ok(Wof { stream, method, chunk_size, len, chunk: None, packed: Vec::new() })
     }
 
     /// Bytes.
@@ -75,69 +77,83 @@ impl Wof {
         while !rest.is_empty() {
             let nr = at.checked_div(size).unwrap_or(0);
             let within = usize::try_from(at.checked_rem(size).unwrap_or(0)).unwrap_or(0);
-            let chunk = self.load(volume, nr).context(|| format!("decompressing chunk {nr} of WOF"))?;
-            let part = chunk.get(within..).unwrap_or_default();
-            let count = part.len().min(rest.len());
-            if count == 0 {
-                return Err(Error::corrupt(format!("no byte {at} in a file compressed by WOF")));
-            }
+            let whole =
+                usize::try_from(self.len.saturating_sub(nr.saturating_mul(size)).min(size)).unwrap_or(0);
+            let count = whole.saturating_sub(within).min(rest.len());
             let (place, after) = rest.split_at_mut(count);
-            place.copy_from_slice(part.get(..count).unwrap_or_default());
+            let what = || format!("decompressing chunk {nr} of WOF");
+            if count == whole {
+                self.load(volume, nr, place).context(what)?;
+            } else {
+                let chunk = self.chunk(volume, nr, whole).context(what)?;
+                let part = chunk.get(within..within.saturating_add(count)).unwrap_or_default();
+                place.copy_from_slice(part);
+            }
             rest = after;
             at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         }
         Ok(wanted)
     }
 
-    /// Chunk `nr`, decompressed.
-    fn load(&mut self, volume: &Volume, nr: u64) -> Result<&[u8]> {
+    /// Chunk `nr`, of `whole` bytes, which is kept for the next time.
+    fn chunk(&mut self, volume: &Volume, nr: u64, whole: usize) -> Result<&[u8]> {
         if self.chunk.as_ref().is_none_or(|(have, _)| *have != nr) {
-            let size = u64::try_from(self.chunk_size).unwrap_or(u64::MAX);
-            let (start, end) = self.place(volume, nr, size)?;
-            let whole = self.len.saturating_sub(nr.saturating_mul(size)).min(size);
-            let whole = usize::try_from(whole).unwrap_or(0);
-            let packed = end.checked_sub(start).and_then(|packed| usize::try_from(packed).ok());
-            let packed = packed.filter(|packed| (1..=whole).contains(packed));
-            let packed =
-                packed.ok_or_else(|| Error::corrupt(format!("it lies in bytes {start} to {end}")))?;
-            let mut data = vec![0; packed];
-            if self.stream.read_at(volume, start, &mut data)? < packed {
-                return Err(Error::corrupt("it is not all there"));
-            }
-            if packed < whole {
-                let mut chunk = self.chunk.take().map_or_else(Vec::new, |(_, chunk)| chunk);
-                chunk.resize(whole, 0);
-                match self.method {
-                    Method::Xpress => xpress::decompress(&data, &mut chunk)?,
-                    Method::Lzx => lzx::decompress(&data, &mut chunk)?,
-                }
-                data = chunk;
-            }
-            self.chunk = Some((nr, data));
+            let mut chunk = self.chunk.take().map_or_else(Vec::new, |(_, chunk)| chunk);
+            chunk.resize(whole, 0);
+            self.load(volume, nr, &mut chunk)?;
+            self.chunk = Some((nr, chunk));
         }
         Ok(self.chunk.as_ref().map_or(&[], |(_, chunk)| chunk))
     }
 
+    /// Decompresses all of chunk `nr` into `chunk`.
+    fn load(&mut self, volume: &Volume, nr: u64, chunk: &mut [u8]) -> Result<()> {
+        let (start, end) = self.place(volume, nr)?;
+        let packed = end.checked_sub(start).and_then(|packed| usize::try_from(packed).ok());
+        let packed = packed.filter(|packed| (1..=chunk.len()).contains(packed));
+        let packed = packed.ok_or_else(|| Error::corrupt(format!("it lies in bytes {start} to {end}")))?;
+        let missing = || Error::corrupt("it is not all there");
+        if packed == chunk.len() {
+            let count = self.stream.read_at(volume, start, chunk)?;
+            return if count < packed { Err(missing()) } else { Ok(()) };
+        }
+        self.packed.resize(packed, 0);
+        if self.stream.read_at(volume, start, &mut self.packed)? < packed {
+            return Err(missing());
+        }
+        match self.method {
+            Method::Xpress => xpress::decompress(&self.packed, chunk),
+            Method::Lzx => lzx::decompress(&self.packed, chunk),
+        }
+    }
+
     /// Where chunk `nr` lies in the stream.
-    fn place(&mut self, volume: &Volume, nr: u64, size: u64) -> Result<(u64, u64)> {
-        let chunks = self.len.div_ceil(size);
-        let width = if self.len < LARGE { 4 } else { 8 };
+    fn place(&mut self, volume: &Volume, nr: u64) -> Result<(u64, u64)> {
+        let chunks = self.len.div_ceil(u64::try_from(self.chunk_size).unwrap_or(u64::MAX));
+        let wide = self.len >= LARGE;
+        let width = if wide { 8 } else { 4 };
         let table = chunks.saturating_sub(1).saturating_mul(width);
-        let mut start_of = |nr: u64| -> Result<u64> {
-            if nr == 0 {
-                return Ok(table);
+        // An entry for where this chunk begins, unless it is the first, and one for the next, unless it is the last.
+        let first = nr.saturating_sub(1);
+        let count = u64::from(nr > 0).saturating_add(u64::from(nr.saturating_add(1) < chunks));
+        let mut entries = [0; 16];
+        let entries = entries.get_mut(..usize::try_from(count.saturating_mul(width)).unwrap_or(0));
+        let entries = entries.unwrap_or_default();
+        if self.stream.read_at(volume, first.saturating_mul(width), entries)? < entries.len() {
+            return Err(Error::corrupt("the table of chunks is not all there"));
+        }
+        let mut at = 0usize;
+        let mut entry = |exists: bool, other: u64| -> Result<u64> {
+            if !exists {
+                return Ok(other);
             }
-            if nr >= chunks {
-                return Ok(self.stream.len());
-            }
-            let mut entry = [0; 8];
-            let part = entry.get_mut(..usize::try_from(width).unwrap_or(0)).unwrap_or_default();
-            if self.stream.read_at(volume, nr.saturating_sub(1).saturating_mul(width), part)? < part.len() {
-                return Err(Error::corrupt("the table of chunks is not all there"));
-            }
-            Ok(table.saturating_add(u64::from_le_bytes(entry)))
+            let stored = if wide { entries.le64(at)? } else { entries.le32(at)?.into() };
+            at = at.saturating_add(if wide { 8 } else { 4 });
+            Ok(table.saturating_add(stored))
         };
-        Ok((start_of(nr)?, start_of(nr.saturating_add(1))?))
+        let start = entry(nr > 0, table)?;
+        let end = entry(nr.saturating_add(1) < chunks, self.stream.len())?;
+        Ok((start, end))
     }
 }
 
