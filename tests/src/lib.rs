@@ -37,6 +37,7 @@ fn build() -> Result<PathBuf> {
             "virt-df",
             "virt-inspector",
             "virt-ls",
+            "virt-win-reg",
             "libguestfs-make-fixed-appliance",
         ]
         .iter()

@@ -13,13 +13,14 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use virt_common::manual::Manual;
 
 /// A tool: its command, and what its manual says beside the options.
-const TOOLS: [(fn() -> Command, Manual); 6] = [
+const TOOLS: [(fn() -> Command, Manual); 7] = [
     (libguestfs_make_fixed_appliance::command, libguestfs_make_fixed_appliance::MANUAL),
     (virt_cat::command, virt_cat::MANUAL),
     (virt_copy_out::command, virt_copy_out::MANUAL),
     (virt_df::command, virt_df::MANUAL),
     (virt_inspector::command, virt_inspector::MANUAL),
     (virt_ls::command, virt_ls::MANUAL),
+    (virt_win_reg::command, virt_win_reg::MANUAL),
 ];
 
 /// Shells with completions.

@@ -9,7 +9,7 @@ use libguestfs_core::server::FileOut;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
-use crate::calls::OpenHive;
+use crate::calls::{OpenHive, Registry};
 use crate::engine::{Engine, Mountable as ParsedMountable};
 use crate::error::{At, refused, strerror};
 use crate::init;
@@ -28,6 +28,8 @@ pub struct Guestfsd {
     pub(crate) inotify: Option<OwnedFd>,
     /// The registry hive that is open.
     pub(crate) hive: Option<OpenHive>,
+    /// What calls about registries leave for later ones.
+    pub(crate) registry: Registry,
 }
 
 impl Guestfsd {
@@ -40,6 +42,7 @@ impl Guestfsd {
             lvm_filter: None,
             inotify: None,
             hive: None,
+            registry: Registry::default(),
         }
     }
 

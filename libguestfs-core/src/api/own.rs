@@ -35,4 +35,29 @@ pub trait Own: Host {
     /// The directory of the root filesystem that the system runs as its `/`. It is `/`, but for an ostree deployment.
     #[call(1_000_012)]
     fn internal_inspect_deployment(&mut self, root: &Mountable) -> Result<BString>;
+
+    /// A key of a registry hive and all below it, as `form` says: `reg`, a `.reg` file's text as hivexregedit writes it,
+    /// without its first line; `reg-printable`, the same with strings as text; or `json`, objects with commas between
+    /// them. With `value`, only that value is sent (the default value if it is empty): in JSON, or `plain`, as hivexget prints it.
+    /// `prefix` stands before the path of each key, and at most `maxdepth` levels of keys are sent. The hive is a file
+    /// of the guest, whose logs are found beside it, or a device that holds nothing else, with its logs on `logs`.
+    #[call(1_000_020, optional(form: PlainString, prefix: PlainString, maxdepth: i32, value: PlainString), cancellable)]
+    fn internal_registry_export(
+        &mut self,
+        hive: &DevOrPath,
+        logs: &DeviceList,
+        key: &PlainString,
+        content: &mut FileOut<'_>,
+        opts: &InternalRegistryExportOpts,
+    ) -> Result<()>;
+
+    /// What the last call met in the registry hive that it read: what of its logs was applied, then what is damaged, a
+    /// sentence for people each.
+    #[call(1_000_021)]
+    fn internal_registry_notes(&mut self) -> Result<Vec<BString>>;
+
+    /// Where the key of a Windows registry is, such as `HKLM\SOFTWARE\Microsoft`: the hive's path in the guest, what the
+    /// paths of its keys begin with, and the key's path in the hive. `systemroot` is the directory that Windows is in.
+    #[call(1_000_022)]
+    fn internal_registry_locate(&mut self, systemroot: &Pathname, key: &PlainString) -> Result<Vec<BString>>;
 }

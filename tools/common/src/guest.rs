@@ -165,7 +165,8 @@ fn described(handle: &Guestfs, root: &BStr) -> String {
     }
 }
 
-fn no_system(handle: &Guestfs, locked: &[Locked]) -> Error {
+/// That there is no operating system, with what else there is.
+pub fn no_system(handle: &Guestfs, locked: &[Locked]) -> Error {
     match locked.first() {
         Some(device) => about_locked(device).about("no operating system was found"),
         None => with_filesystems(handle, Error::new("no operating system was found on the disk")),

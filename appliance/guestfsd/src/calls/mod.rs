@@ -47,6 +47,7 @@ mod mounts;
 mod packages;
 mod partitions;
 mod paths;
+mod registry;
 mod replace;
 mod rsync;
 mod sandbox;
@@ -66,6 +67,7 @@ mod xfs;
 
 pub(crate) use hivex::OpenHive;
 pub(crate) use lvm::DEVICE_MAPPER_MAJOR;
+pub(crate) use registry::Registry;
 
 /// Largest message of the protocol in bytes (`GUESTFS_MESSAGE_MAX`), with room for its header.
 pub(crate) const MAX_RESULT: usize = libguestfs_core::wire::MESSAGE_MAX - 64;
