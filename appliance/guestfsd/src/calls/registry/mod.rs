@@ -65,7 +65,7 @@ impl Guestfsd {
             b"plain" => Form::Plain,
             other => return Err(unknown_form(other)),
         };
-        let hive = self.open_hive(hive, logs, Options::default())?;
+        let hive = self.read_hive(hive, logs, Options::default())?;
         let node = key_at(&hive, key)?;
         if let Some(name) = &opts.value {
             let found = value_of(&hive, node, key, name.as_bstr())?;

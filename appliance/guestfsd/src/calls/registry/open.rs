@@ -22,7 +22,7 @@ const PIECE: usize = 1 << 20;
 impl Guestfsd {
     /// Opens the hive at a path of the guest, with the logs that lie beside it, or on a device, with those on `logs`. What
     /// of the logs was applied becomes the first note.
-    pub(super) fn open_hive(&mut self, hive: &BStr, logs: &[BString], options: Options) -> Result<Hive> {
+    pub(super) fn read_hive(&mut self, hive: &BStr, logs: &[BString], options: Options) -> Result<Hive> {
         self.registry.notes.clear();
         let (image, logs) = if hive.starts_with(b"/dev/") {
             let logs = logs.iter().map(|log| self.read_device(log.as_bstr())).collect::<Result<Vec<_>>>()?;
