@@ -21,6 +21,8 @@ struct Machine {
     programs: &'static [&'static str],
     machine: &'static str,
     console: &'static str,
+    /// The processor that is emulated.
+    emulated: &'static str,
     /// Words for the kernel, from libguestfs (lib/appliance-kcmdline.c): what is slow to find out and known here.
     kernel: &'static [&'static str],
 }
@@ -30,6 +32,7 @@ const MACHINE: Machine = Machine {
     programs: &["qemu-system-aarch64", "qemu-kvm"],
     machine: "virt,gic-version=max",
     console: "ttyAMA0",
+    emulated: "max",
     kernel: &["ignore_loglevel", "efi-rtc=noprobe"],
 };
 #[cfg(not(target_arch = "aarch64"))]
@@ -38,6 +41,9 @@ const MACHINE: Machine = Machine {
     // Without the disk controller and the sensors that it has on board.
     machine: "q35,sata=off,smbus=off",
     console: "ttyS0",
+    // Without the flags by which a processor says that it copies best byte by byte (`rep movsb`): kernel and C library take it at
+    // its word, and qemu emulates that as a loop. With words of eight bytes, memory is copied six times as fast.
+    emulated: "max,-erms,-fsrm",
     kernel: &["edd=off", "no_timer_check", "tsc=reliable", "8250.nr_uarts=1"],
 };
 /// What the kernel of our own appliance need not do. Each was measured under emulation, where a launch took 2.7 s and 300 MiB
@@ -193,11 +199,11 @@ fn accelerate(program: &mut Program, qemu: &Path, settings: &Settings) -> Result
         return Err(Error::usage("the backend settings force_kvm and force_tcg can't both be given"));
     }
     let kvm = force_kvm || (!force_tcg && kvm::works(qemu, settings));
-    program.args(["-machine", MACHINE.machine, "-cpu", "max"]);
+    program.args(["-machine", MACHINE.machine]);
     if kvm {
-        program.args(["-accel", "kvm"]);
+        program.args(["-cpu", "max", "-accel", "kvm"]);
     } else {
-        program.args(["-accel", &format!("tcg,tb-size={TRANSLATED}")]);
+        program.args(["-cpu", MACHINE.emulated, "-accel", &format!("tcg,tb-size={TRANSLATED}")]);
         // Huge pages would be there as a whole for a part that is used.
         program.avoid_huge_pages();
     }
