@@ -60,9 +60,42 @@ pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
     text
 }
 
+/// The 16 bytes that `text` shows in the form of [`uuid`], in either case; `None` if it is not of that form.
+pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let mut rest = text;
+    for (position, byte) in bytes.iter_mut().enumerate() {
+        if HYPHENS.contains(&position) {
+            rest = rest.strip_prefix(b"-")?;
+        }
+        let (pair, later) = rest.split_first_chunk::<2>()?;
+        let digits = pair.map(|c| char::from(c).to_digit(16));
+        let [Some(high), Some(low)] = digits else { return None };
+        *byte = u8::try_from(high << 4 | low).ok()?;
+        rest = later;
+    }
+    rest.is_empty().then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_uuids_are_read_in_plain_order() {
+        let text = "28732ac1-1ff8-d211-ba4b-00a0c93ec93b";
+        assert_eq!(parse_uuid(text.as_bytes()).map(|raw| uuid(&raw)).as_deref(), Some(text));
+        assert!(parse_uuid(text.to_uppercase().as_bytes()).is_some());
+        for bad in [
+            "",
+            "28732ac1",
+            "28732ac1-1ff8-d211-ba4b-00a0c93ec93b0",
+            "28732ac11-ff8-d211-ba4b-00a0c93ec93b",
+            "+8732ac1-1ff8-d211-ba4b-00a0c93ec93b",
+        ] {
+            assert_eq!(parse_uuid(bad.as_bytes()), None, "{bad}");
+        }
+    }
 
     #[test]
     fn the_first_three_groups_are_little_endian() {

@@ -8,7 +8,7 @@
 //!
 //! The rules for what counts and in which order it is numbered are those of Linux's `msdos` partition scanner.
 
-use super::{Disk, Kind, MAX_PARTITION_NUMBER, Partition, PartitionType, Scheme, Table};
+use super::{DYNAMIC_DISK, Disk, Kind, MAX_PARTITION_NUMBER, Partition, PartitionType, Scheme, Table};
 use crate::bytes::Fields;
 use crate::{Error, ReadAt, Result};
 
@@ -27,8 +27,6 @@ const ACTIVE: u8 = 0x80;
 const GPT_PROTECTIVE: u8 = 0xee;
 /// Types of an extended partition.
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
-/// Type of a Windows dynamic disk.
-const DYNAMIC_DISK: u8 = 0x42;
 /// First bytes of AIX's boot record: "IBMA" in EBCDIC.
 const AIX_MAGIC: [u8; 4] = [0xc9, 0xc2, 0xd4, 0xc1];
 /// Number of the first logical partition.
@@ -86,6 +84,11 @@ pub(super) fn is_protective(first: &[u8]) -> Result<bool> {
     Ok(has_signature(first) && entries(first)?.iter().any(|e| e.type_byte == GPT_PROTECTIVE && e.start == 1))
 }
 
+/// Does the first sector of a disk say that it is a Windows dynamic disk?
+pub(super) fn is_dynamic(first: &[u8]) -> Result<bool> {
+    Ok(has_signature(first) && entries(first)?.iter().any(|e| e.type_byte == DYNAMIC_DISK))
+}
+
 /// What the first sector of a disk is, as far as this module can say.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -106,9 +109,6 @@ pub(super) fn read<S: ReadAt + ?Sized>(disk: &Disk<'_, S>, first: &[u8]) -> Resu
     let primaries = entries(first)?;
     if let Some(odd) = primaries.iter().position(|e| e.flag != 0 && e.flag != ACTIVE) {
         return Ok(if odd == 0 && is_fat(first)? { Found::Filesystem } else { Found::Nothing });
-    }
-    if primaries.iter().any(|e| e.type_byte == DYNAMIC_DISK) {
-        return Err(Error::unsupported("Windows dynamic disk"));
     }
     if primaries.iter().any(|e| e.type_byte == GPT_PROTECTIVE) {
         return Ok(Found::Nothing);

@@ -5,9 +5,11 @@
 //! at a GPT's backup only if told to on its command line; here it is used when the primary table is damaged, as
 //! `blkid` and `parted` do ([`Table::from_backup`] tells).
 //!
-//! Tables of other kinds (Sun, SGI, Apple, Amiga, AIX), Windows dynamic disks, and tables nested in an MBR partition
-//! (BSD, Solaris, UnixWare and Minix slices, which Linux numbers from 5 on too) are recognised and refused as
-//! `Unsupported`. Not recognised, so shown as "no table": Acorn, Atari, OSF, Ultrix, IBM DASD, Karma and SYSV68.
+//! Of a Windows dynamic disk, the table is what `parted` shows: one partition that covers all. Linux shows what its
+//! [database](crate::volume::ldm) describes instead.
+//!
+//! Tables of other kinds (Sun, SGI, Apple, Amiga, AIX), and tables nested in an MBR partition (BSD, Solaris, UnixWare and
+//! Minix slices, which Linux numbers from 5 on too) are recognised and refused as `Unsupported`. Not recognised, so shown as "no table": Acorn, Atari, OSF, Ultrix, IBM DASD, Karma and SYSV68.
 
 mod gpt;
 mod mbr;
@@ -77,6 +79,9 @@ pub enum PartitionType {
 /// GPT type of an EFI system partition (UEFI specification, table 5-7): C12A7328-F81F-11D2-BA4B-00A0C93EC93B.
 pub const EFI_SYSTEM: Guid = Guid(*b"\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b");
 
+/// MBR type of the partition that covers a Windows dynamic disk.
+const DYNAMIC_DISK: u8 = 0x42;
+
 /// One partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
@@ -138,6 +143,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Is this the MBR of a Windows dynamic disk, whose partitions Linux does not show?
+    pub fn is_dynamic(&self) -> bool {
+        self.partitions.iter().any(|p| p.partition_type == PartitionType::Mbr(DYNAMIC_DISK))
+    }
+
     /// The partition with this number.
     pub fn partition(&self, number: u32) -> Option<&Partition> {
         self.partitions.iter().find(|p| p.number == number)
@@ -164,6 +174,16 @@ pub fn read<S: ReadAt + ?Sized>(disk: &S) -> Result<Option<Table>> {
         mbr::Found::Filesystem => Ok(None),
         mbr::Found::Nothing => no_other_table(&disk, &first).map(|()| None),
     }
+}
+
+/// Does the MBR of `disk` say that it is a Windows dynamic disk? Its one partition then covers what the
+/// [database](crate::volume::ldm) describes.
+///
+/// # Errors
+/// If it can't be read.
+pub(crate) fn is_dynamic<S: ReadAt + ?Sized>(disk: &S) -> Result<bool> {
+    let disk = Disk::new(disk)?;
+    disk.sector(0)?.map_or(Ok(false), |first| mbr::is_dynamic(&first))
 }
 
 /// First four bytes of an SGI volume header.

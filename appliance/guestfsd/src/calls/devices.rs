@@ -7,7 +7,6 @@ use libguestfs_core::{Error, Result};
 
 use super::wire;
 use crate::Guestfsd;
-use crate::engine::kernel::Kernel;
 use crate::error::At;
 
 /// Unit of `blockdev --getsz` in bytes.
@@ -58,7 +57,17 @@ impl Guestfsd {
 
     /// The device mapper's devices that are no logical volumes: there are none before something is unlocked.
     pub(crate) fn list_dm_devices(&mut self) -> Result<Vec<BString>> {
-        Ok(self.engine.kernel().map(Kernel::mappings).unwrap_or_default())
+        self.mappings()
+    }
+
+    /// The device mapper's devices that are no logical volumes. Without a kernel, those are what dynamic disks have.
+    pub(super) fn mappings(&self) -> Result<Vec<BString>> {
+        if let Some(kernel) = self.engine.kernel() {
+            return Ok(kernel.mappings());
+        }
+        let mut list = self.dynamic_devices()?;
+        list.sort();
+        Ok(list)
     }
 
     pub(crate) fn list_disk_labels(&mut self) -> Result<Hashtable> {

@@ -64,7 +64,8 @@ impl Guestfsd {
         self.vfs_uuid(device)
     }
 
-    /// Whole disks without partitions, partitions, arrays, logical volumes, other mappings: each that may hold a filesystem.
+    /// Whole disks without partitions, partitions, arrays, logical volumes, other mappings, volumes and partitions of dynamic
+    /// disks: each that may hold a filesystem.
     pub(crate) fn list_filesystems(&mut self) -> Result<Hashtable> {
         let partitions = self.engine.partitions().at("list_filesystems")?;
         let mut list = Vec::new();
@@ -83,7 +84,10 @@ impl Guestfsd {
                 self.add_filesystem(array, &mut list)?;
             }
         }
-        for volume in self.lvs()?.into_iter().chain(self.list_dm_devices()?) {
+        let dynamic = [self.list_ldm_volumes()?, self.list_ldm_partitions()?].concat();
+        let mut mappings = self.mappings()?;
+        mappings.retain(|device| !dynamic.contains(device));
+        for volume in self.lvs()?.into_iter().chain(mappings).chain(dynamic) {
             self.add_filesystem(volume, &mut list)?;
         }
         Ok(Hashtable(list))
@@ -92,6 +96,11 @@ impl Guestfsd {
     /// Does the table say that the partition is not for a filesystem?
     fn holds_no_filesystem(&self, partition: &PartitionDevice) -> Result<bool> {
         let table = self.engine.partition_table(partition.parent.as_bstr()).at(&partition.parent)?;
+        // The parts of volumes hold none of their own, whichever table the disk has. (The original looks for them in the MBR,
+        // and the whole list fails because they are not there.)
+        if table.as_ref().is_some_and(|table| table.is_dynamic()) {
+            return Ok(true);
+        }
         let Some(entry) = table.as_ref().and_then(|t| t.partition(partition.number)) else {
             return Ok(false);
         };
@@ -143,7 +152,7 @@ impl Guestfsd {
         devices.extend(self.engine.partitions().at("list_partitions")?.into_iter().map(|p| p.name));
         devices.extend(self.arrays());
         devices.extend(self.logical_volumes()?);
-        devices.extend(self.engine.kernel().map(Kernel::mappings).unwrap_or_default());
+        devices.extend(self.mappings()?);
         Ok(devices)
     }
 
@@ -180,7 +189,8 @@ impl Guestfsd {
     ) -> Result<BString> {
         for PartitionDevice { name, parent, number } in self.engine.partitions().at("list_partitions")? {
             let table = self.engine.partition_table(parent.as_bstr()).at(&parent)?;
-            if table.as_ref().and_then(|t| t.partition(number)).is_some_and(&wanted) {
+            let entry = table.as_ref().filter(|t| !t.is_dynamic()).and_then(|t| t.partition(number));
+            if entry.is_some_and(&wanted) {
                 return Ok(name);
             }
         }

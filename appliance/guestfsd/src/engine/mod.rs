@@ -15,6 +15,7 @@ use disk::ReadAt;
 use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Metadata, Subvolume, Xattr};
 use disk::partition::Table;
 use disk::probe::Probe;
+use disk::volume::ldm::DynamicDisks;
 use disk::volume::lvm2::Volumes;
 
 use crate::error::Failure;
@@ -22,7 +23,7 @@ use crate::error::Failure;
 pub mod kernel;
 mod links;
 pub mod mountable;
-mod names;
+pub(crate) mod names;
 pub mod native;
 mod words;
 
@@ -147,6 +148,12 @@ pub trait Engine: Debug + Send {
     /// # Errors
     /// If the disks can't be read.
     fn lvm(&self) -> Result<Arc<Volumes>>;
+
+    /// The groups of Windows dynamic disks, with their volumes.
+    ///
+    /// # Errors
+    /// If the disks can't be read.
+    fn ldm(&self) -> Result<Arc<DynamicDisks>>;
 
     /// Mounts something.
     ///

@@ -1,5 +1,5 @@
 //! Names of devices: `/dev/sda` to `/dev/sdz`, then `/dev/sdaa`, as the kernel counts; `/dev/VG/LV` and
-//! `/dev/mapper/VG-LV` for logical volumes.
+//! `/dev/mapper/VG-LV` for logical volumes; `/dev/mapper/ldm_vol_GROUP_VOLUME` for those of dynamic disks.
 
 use bstr::{BString, ByteSlice};
 use disk::fs::DeviceNumber;
@@ -48,6 +48,31 @@ pub(crate) fn volume(group: &BString, volume: &BString) -> BString {
 pub(crate) fn mapper(group: &BString, volume: &BString) -> BString {
     let doubled = |name: &BString| BString::from(name.replace("-", "--"));
     format!("/dev/mapper/{}-{}", doubled(group), doubled(volume)).into()
+}
+
+/// What the device-mapper devices are called that ldmtool makes of volumes and of partitions.
+pub(crate) const LDM_VOLUME: &str = "/dev/mapper/ldm_vol_";
+pub(crate) const LDM_PARTITION: &str = "/dev/mapper/ldm_part_";
+
+/// The name of a dynamic disk's volume or partition, which begins with one of the two.
+pub(crate) fn ldm(prefix: &str, group: &BString, name: &BString) -> BString {
+    let mut device = BString::from(prefix);
+    mangle(group, &mut device);
+    device.push(b'_');
+    mangle(name, &mut device);
+    device
+}
+
+/// Puts `name` behind `device` as libdevmapper names nodes: bytes that are not on its list, as `\xHH`
+/// (dmsetup(8), `--manglename auto`).
+fn mangle(name: &BString, device: &mut BString) {
+    for &byte in name.iter() {
+        if byte.is_ascii_alphanumeric() || b"#+-.:=@_".contains(&byte) {
+            device.push(byte);
+        } else {
+            device.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+        }
+    }
 }
 
 /// The letters of disk number `index`, counted from 0.
@@ -100,6 +125,13 @@ mod tests {
     fn hyphens_of_volumes_are_doubled_for_the_device_mapper() {
         assert_eq!(volume(&"vg-a".into(), &"lv".into()), "/dev/vg-a/lv");
         assert_eq!(mapper(&"vg-a".into(), &"lv-b".into()), "/dev/mapper/vg--a-lv--b");
+    }
+
+    #[test]
+    fn names_of_dynamic_volumes_have_no_byte_that_libdevmapper_would_not_write() {
+        let name = |group: &str, volume: &str| ldm(LDM_VOLUME, &group.into(), &volume.into());
+        assert_eq!(name("WIN-Dg0", "Volume1"), "/dev/mapper/ldm_vol_WIN-Dg0_Volume1");
+        assert_eq!(name("a b/c", "é\\"), "/dev/mapper/ldm_vol_a\\x20b\\x2fc_\\xc3\\xa9\\x5c");
     }
 
     #[test]

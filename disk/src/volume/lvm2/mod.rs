@@ -3,7 +3,7 @@
 //! ```text
 //! devices ─ label.rs ─► text ─ text.rs ─► sections ─ metadata.rs ─► one Metadata a group (its newest)
 //!                                                                         │
-//!                    Volumes (this file: what pvs, vgs and lvs report) ◄──┴──► map.rs: bytes of a volume
+//!                    Volumes (this file: what pvs, vgs and lvs report) ◄──┴──► ../map.rs: bytes of a volume
 //! ```
 //!
 //! [`scan`] never fails for what lies on one device: damage is noted in [`Volumes::problems`], and what needs the
@@ -14,7 +14,7 @@
 //! Facts about the format are from lvm2's `format_text` and its manual pages.
 
 mod label;
-mod map;
+
 mod metadata;
 mod report;
 mod text;
@@ -26,8 +26,8 @@ use std::sync::Arc;
 use bstr::{BStr, BString, ByteSlice};
 
 use self::label::{Label, SECTOR};
-use self::map::{AreaMap, Mapped};
 use self::metadata::{Lv, Metadata};
+use super::map::{AreaMap, Mapped};
 use crate::{Context, Error, ErrorKind, ReadAt, Result};
 
 pub use self::report::{LogicalVolume, PhysicalVolume, VolumeGroup};

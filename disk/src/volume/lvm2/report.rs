@@ -10,7 +10,8 @@ use bstr::{BString, ByteSlice};
 
 use super::metadata::{Lv, Metadata, Pv};
 use super::{Devices, Found, MISSING, SECTOR, STRIPED, Uuid, Volumes};
-use crate::{Error, ErrorKind, ReadAt, Result};
+use crate::volume::refusal::Refusal;
+use crate::{ErrorKind, ReadAt, Result};
 
 /// A physical volume.
 #[derive(Debug, Clone)]
@@ -134,26 +135,6 @@ pub struct LogicalVolume {
     source: Result<Arc<dyn ReadAt>, Refusal>,
 }
 
-/// An error that can be given more than once.
-#[derive(Debug, Clone)]
-struct Refusal {
-    kind: ErrorKind,
-    what: String,
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Refusal {
-        let mut what = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            what.push_str(": ");
-            what.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Refusal { kind: error.kind(), what }
-    }
-}
-
 impl LogicalVolume {
     /// The volume's bytes, whether it is active or not.
     ///
@@ -161,7 +142,7 @@ impl LogicalVolume {
     /// `Unsupported` for types that this code does not read, `NotFound` if a physical volume is missing, `Corrupt` if
     /// the metadata contradicts itself or its devices.
     pub fn open(&self) -> Result<Arc<dyn ReadAt>> {
-        self.source.clone().map_err(|refusal| Error::new(refusal.kind, refusal.what))
+        self.source.clone().map_err(Refusal::error)
     }
 }
 

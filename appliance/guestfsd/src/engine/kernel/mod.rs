@@ -15,6 +15,7 @@ use bstr::{BStr, BString, ByteSlice};
 use disk::fs::{DeviceNumber, Filesystem, SubvolumeName, btrfs};
 use disk::partition::{self, Table};
 use disk::probe::{self, Probe};
+use disk::volume::ldm::{self, DynamicDisks};
 use disk::volume::lvm2::{self, Volumes};
 use disk::{ErrorKind, ReadAt};
 use libguestfs_core::inspect::Unlocked;
@@ -371,6 +372,15 @@ impl Engine for Kernel {
         }
         let volumes = lvm2::scan(&candidates).map_err(|e| Failure::disk("lvm".into(), e))?;
         Ok(Arc::new(volumes))
+    }
+
+    fn ldm(&self) -> Result<Arc<DynamicDisks>> {
+        let mut disks = Vec::new();
+        for name in self.devices.disks() {
+            let source = self.open_fresh(name.as_bstr())?;
+            disks.push((name, source));
+        }
+        Ok(Arc::new(ldm::scan(&disks).map_err(|e| Failure::disk("ldm".into(), e))?))
     }
 
     fn mount(&mut self, request: MountRequest<'_>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The block devices that the drives amount to: disks, their partitions, the logical volumes across them.
+//! The block devices that the drives amount to: disks, their partitions, the logical and dynamic volumes across them.
 //!
 //! Everything is looked at once, when first asked for, and then kept: drives do not change.
 //!
@@ -14,11 +14,13 @@ use disk::cache::Cached;
 use disk::fs::{DeviceNumber, Filesystem, btrfs};
 use disk::partition::{self, Table};
 use disk::probe::{self, Probe};
+use disk::volume::ldm::{self, DynamicDisks};
 use disk::volume::lvm2::{self, LogicalVolume, VolumeGroup, Volumes};
-use disk::{ErrorKind, ReadAt};
+use disk::{ErrorKind, ReadAt, Window};
 use libguestfs_core::inspect::udev_unescape;
 use nix::errno::Errno;
 
+use super::dynamic::{self, Member};
 use crate::calls::DEVICE_MAPPER_MAJOR;
 use crate::engine::words::wrong_filesystem;
 use crate::engine::{PartitionDevice, Result, names};
@@ -47,6 +49,8 @@ struct Disk {
     name: BString,
     drive: Drive,
     table: OnceCell<Option<Arc<Table>>>,
+    /// First byte and length of the partitions that Linux shows instead of the table's, if this is a dynamic disk.
+    dynamic: OnceCell<Option<Vec<(u64, u64)>>>,
 }
 
 /// A canonical name taken apart.
@@ -56,6 +60,8 @@ enum Place {
     Partition(usize, u32),
     /// Group and volume within [`Volumes`].
     Volume(usize, usize),
+    /// Group and member within [`DynamicDisks`].
+    Dynamic(usize, Member),
 }
 
 /// A btrfs filesystem that lies on several devices.
@@ -76,6 +82,7 @@ pub(super) struct Devices {
     /// The devices of each btrfs filesystem of several, in order.
     btrfs_members: OnceCell<Vec<BtrfsMembers>>,
     volumes: OnceCell<Arc<Volumes>>,
+    dynamic: OnceCell<Arc<DynamicDisks>>,
 }
 
 impl Devices {
@@ -85,6 +92,7 @@ impl Devices {
             name: names::disk(index),
             drive: Drive { source: Arc::new(Cached::new(drive.source, cache)), ..drive },
             table: OnceCell::new(),
+            dynamic: OnceCell::new(),
         };
         Devices {
             disks: drives.into_iter().enumerate().map(disk).collect(),
@@ -92,6 +100,7 @@ impl Devices {
             filesystems: BTreeMap::new(),
             btrfs_members: OnceCell::new(),
             volumes: OnceCell::new(),
+            dynamic: OnceCell::new(),
         }
     }
 
@@ -127,6 +136,9 @@ impl Devices {
 
     /// The numbers of a disk's partitions. As in a kernel, a damaged table has none.
     fn partition_numbers(&self, index: usize) -> Result<Vec<u32>> {
+        if let Some(partitions) = self.dynamic_partitions(index)? {
+            return Ok((1..).zip(partitions).map(|(number, _)| number).collect());
+        }
         let mut numbers: Vec<u32> = match self.disk_table(index) {
             Ok(Some(table)) => table.partitions.iter().map(|p| p.number).collect(),
             Ok(None) => Vec::new(),
@@ -135,6 +147,16 @@ impl Devices {
         };
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// The partitions of a dynamic disk with an MBR, from number 1 on.
+    fn dynamic_partitions(&self, index: usize) -> Result<Option<&[(u64, u64)]>> {
+        let disk = self.disks.get(index).ok_or(Errno::ENOENT)?;
+        if let Some(known) = disk.dynamic.get() {
+            return Ok(known.as_deref());
+        }
+        let found = ldm::partitions(&disk.drive.source).map_err(|e| Failure::disk(disk.name.as_bstr(), e))?;
+        Ok(disk.dynamic.get_or_init(|| found).as_deref())
     }
 
     fn disk_table(&self, index: usize) -> Result<Option<Arc<Table>>> {
@@ -171,7 +193,23 @@ impl Devices {
                 Some(_) => None,
             });
         }
+        if name.starts_with(names::LDM_VOLUME.as_bytes()) || name.starts_with(names::LDM_PARTITION.as_bytes())
+        {
+            let found = dynamic::find(self.ldm()?.as_ref(), name);
+            return Ok(found.map(|(group, member)| Place::Dynamic(group, member)));
+        }
         self.volume_place(name)
+    }
+
+    /// All dynamic disks.
+    pub(super) fn ldm(&self) -> Result<Arc<DynamicDisks>> {
+        if let Some(disks) = self.dynamic.get() {
+            return Ok(Arc::clone(disks));
+        }
+        let disks: Vec<_> =
+            self.disks.iter().map(|disk| (disk.name.clone(), Arc::clone(&disk.drive.source))).collect();
+        let found = ldm::scan(&disks).map_err(|e| Failure::disk("ldm".into(), e))?;
+        Ok(Arc::clone(self.dynamic.get_or_init(|| Arc::new(found))))
     }
 
     /// All LVM2 metadata.
@@ -222,6 +260,9 @@ impl Devices {
                     Ok(names::volume(&group.name, &volume.name))
                 })
             }
+            Place::Dynamic(group, member) => {
+                Ok(dynamic::name(self.ldm()?.as_ref(), group, member).ok_or(Errno::ENOENT)?)
+            }
         }
     }
 
@@ -249,7 +290,7 @@ impl Devices {
         }
     }
 
-    /// Disks, partitions, logical volumes.
+    /// Disks, partitions, logical volumes, volumes and partitions of dynamic disks.
     fn all(&self) -> Result<Vec<BString>> {
         let mut all = self.disks();
         all.extend(self.partitions()?.into_iter().map(|p| p.name));
@@ -257,6 +298,7 @@ impl Devices {
             let shown = group.volumes.iter().filter(|v| v.active && v.public);
             all.extend(shown.map(|v| names::volume(&group.name, &v.name)));
         }
+        all.extend(dynamic::all_names(self.ldm()?.as_ref()));
         Ok(all)
     }
 
@@ -273,7 +315,8 @@ impl Devices {
     fn find_partition(&self, wanted: impl Fn(&partition::Partition) -> bool) -> Result<Option<BString>> {
         for PartitionDevice { name, parent, number } in self.partitions()? {
             let table = self.table(parent.as_bstr())?;
-            if table.as_ref().and_then(|t| t.partition(number)).is_some_and(&wanted) {
+            let entry = table.as_ref().filter(|t| !t.is_dynamic()).and_then(|t| t.partition(number));
+            if entry.is_some_and(&wanted) {
                 return Ok(Some(name));
             }
         }
@@ -296,6 +339,12 @@ impl Devices {
             Place::Disk(index) => Ok(Arc::clone(&self.disks.get(index).ok_or(Errno::ENOENT)?.drive.source)),
             Place::Partition(index, number) => {
                 let disk = self.disks.get(index).ok_or(Errno::ENOENT)?;
+                if let Some(partitions) = self.dynamic_partitions(index)? {
+                    let position = usize::try_from(number).unwrap_or(usize::MAX).checked_sub(1);
+                    let found = position.and_then(|position| partitions.get(position));
+                    let (start, len) = *found.ok_or(Errno::ENOENT)?;
+                    return Ok(Arc::new(Window::new(Arc::clone(&disk.drive.source), start, len)));
+                }
                 let table = self.disk_table(index)?.ok_or(Errno::ENOENT)?;
                 let partition = table.partition(number).ok_or(Errno::ENOENT)?;
                 Ok(Arc::new(partition.open(Arc::clone(&disk.drive.source))))
@@ -303,6 +352,7 @@ impl Devices {
             Place::Volume(group, volume) => with_volume(self.lvm()?.as_ref(), group, volume, |_, volume| {
                 volume.open().map_err(|e| Failure::disk(device, e))
             }),
+            Place::Dynamic(group, member) => dynamic::open(self.ldm()?.as_ref(), group, member, device),
         }
     }
 
@@ -322,6 +372,7 @@ impl Devices {
             Ok(Some(Place::Disk(index))) => (index, 0),
             Ok(Some(Place::Partition(index, number))) => (index, number),
             Ok(Some(Place::Volume(group, volume))) => return self.volume_number(group, volume),
+            Ok(Some(Place::Dynamic(group, member))) => return self.dynamic_number(group, member),
             _ => return DeviceNumber::default(),
         };
         names::number(index, partition)
@@ -333,6 +384,14 @@ impl Devices {
         let groups = volumes.groups.iter().take(group).flat_map(|g| &g.volumes);
         let same = volumes.groups.get(group).into_iter().flat_map(|g| g.volumes.iter().take(volume));
         let before = groups.chain(same).filter(|v| v.active).count();
+        DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(before).unwrap_or(u32::MAX) }
+    }
+
+    /// Those of dynamic disks are made after the logical volumes (libguestfs's appliance/init).
+    fn dynamic_number(&self, group: usize, member: Member) -> DeviceNumber {
+        let (Ok(volumes), Ok(disks)) = (self.lvm(), self.ldm()) else { return DeviceNumber::default() };
+        let active = volumes.groups.iter().flat_map(|g| &g.volumes).filter(|v| v.active).count();
+        let before = active.saturating_add(dynamic::position(disks.as_ref(), group, member));
         DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(before).unwrap_or(u32::MAX) }
     }
 

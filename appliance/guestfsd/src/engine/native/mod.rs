@@ -8,6 +8,7 @@ use bstr::{BStr, BString};
 use disk::ReadAt;
 use disk::partition::Table;
 use disk::probe::Probe;
+use disk::volume::ldm::DynamicDisks;
 use disk::volume::lvm2::Volumes;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
 
 mod dentries;
 mod devices;
+mod dynamic;
 mod mounts;
 mod options;
 mod sysroot;
@@ -23,6 +25,7 @@ mod tree;
 mod walk;
 
 pub use devices::Drive;
+pub(crate) use dynamic::all_names as dynamic_names;
 
 use devices::Devices;
 use mounts::Mounts;
@@ -103,6 +106,10 @@ impl Engine for Native {
 
     fn lvm(&self) -> Result<Arc<Volumes>> {
         self.devices.lvm()
+    }
+
+    fn ldm(&self) -> Result<Arc<DynamicDisks>> {
+        self.devices.ldm()
     }
 
     fn mount(&mut self, request: MountRequest<'_>) -> Result<()> {

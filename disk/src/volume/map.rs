@@ -1,9 +1,9 @@
-//! The bytes of a logical volume that is made of linear and striped segments.
+//! The bytes of a volume that is made of linear and striped segments, which LVM2 and dynamic disks have alike.
 //!
 //! ```text
 //! volume   │ segment 1        │ segment 2              │
 //!            linear: one area   striped: chunks of n areas by turns
-//! area     a run of bytes of a physical volume
+//! area     a run of bytes of a partition or disk
 //! ```
 
 use std::ops::Range;
@@ -32,7 +32,7 @@ pub(super) struct SegmentMap {
     chunk: u64,
 }
 
-/// A logical volume as a source.
+/// A volume as a source.
 #[derive(Debug)]
 pub(super) struct Mapped {
     /// In order, without gaps, none empty.
