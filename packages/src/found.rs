@@ -25,6 +25,8 @@ pub fn installed(tree: &dyn Tree, formats: &[Format]) -> Installed {
             Format::Pkg => pkg::read(tree, &mut found),
             Format::Snap => snap::read(tree, &mut found),
             Format::Flatpak => flatpak::read(tree, &mut found),
+            // A hive is no file of `tree`'s kind: who has the guest's registry reads it.
+            Format::Windows => {}
         }
     }
     found.finish()

@@ -26,11 +26,13 @@ pub enum Format {
     Snap,
     /// Flatpaks of the whole system.
     Flatpak,
+    /// Applications in the registry of a Windows, which is not read by this crate.
+    Windows,
 }
 
 impl Format {
     /// All formats, in the order in which their databases are read.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 10] = [
         Format::Deb,
         Format::Rpm,
         Format::Apk,
@@ -40,6 +42,7 @@ impl Format {
         Format::Pkg,
         Format::Snap,
         Format::Flatpak,
+        Format::Windows,
     ];
 
     /// Its name: that of `inspect_get_package_format` where it has one.
@@ -54,6 +57,7 @@ impl Format {
             Format::Pkg => "pkg",
             Format::Snap => "snap",
             Format::Flatpak => "flatpak",
+            Format::Windows => "windows",
         }
     }
 

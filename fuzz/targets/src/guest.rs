@@ -138,6 +138,7 @@ impl<'a> Guest for Disk<'a> {
             device: device.into(),
             disk: disk.into(),
             kind: kind.into(),
+            guid: [0; 16],
         };
         let filesystem =
             |(device, kind): (&str, &str)| Filesystem { mountable: device.into(), kind: kind.into() };

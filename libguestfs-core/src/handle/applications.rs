@@ -10,7 +10,7 @@ use guest_packages::Memory;
 
 use crate::api::{Application, Application2, IsDirOpts, IsFileOpts};
 use crate::packages::{self, Database, Decoder, File, Format, Installed, Note, Tree};
-use crate::{Error, ErrorKind, Guestfs, Result};
+use crate::{Error, ErrorKind, Guestfs, Result, inspect, registry};
 
 /// Largest file that is downloaded, in bytes (lib/inspect-apps.c).
 const DOWNLOAD_MAX: i64 = 50_000_000;
@@ -21,22 +21,21 @@ const UNKNOWN_CALL: &str = "unknown procedure number";
 
 impl Guestfs {
     /// The applications of the operating system on `root`, sorted by their names, as libguestfs lists them: those in the
-    /// database of the root's own package format, if that is apk, dpkg, pacman or rpm; none otherwise. What is broken in
-    /// the database is said as a warning.
+    /// database of the root's own package format, if that is apk, dpkg, pacman or rpm; of a Windows, those in its registry;
+    /// none otherwise. What is broken in the database is said as a warning.
     ///
     /// # Errors
     /// As [`inspect_get_type`](Guestfs::inspect_get_type), or if nothing is mounted.
     pub fn inspect_list_applications2(&self, root: impl AsRef<[u8]>) -> Result<Vec<Application2>> {
         let root = root.as_ref();
         let os_type = self.inspect_get_type(root)?;
-        if os_type == "windows" {
-            return Err(Error::usage("inspect_list_applications2: the registry can't be read yet"));
-        }
-        if os_type != "linux" && os_type != "hurd" {
-            return Ok(Vec::new());
-        }
-        let format = Format::named(&self.inspect_get_package_format(root)?);
-        let Some(format) = format.filter(|format| LISTED.contains(format)) else { return Ok(Vec::new()) };
+        let format = match os_type.as_slice() {
+            b"windows" => Some(Format::Windows),
+            b"linux" | b"hurd" => Format::named(&self.inspect_get_package_format(root)?)
+                .filter(|format| LISTED.contains(format)),
+            _ => None,
+        };
+        let Some(format) = format else { return Ok(Vec::new()) };
         let Installed { packages, notes, .. } = self.packages_of(root, Some(format))?;
         for note in notes {
             self.warn(&note.to_string());
@@ -77,6 +76,9 @@ impl Guestfs {
 
     /// The same from a daemon that is not ours.
     fn packages_by_download(&self, root: &[u8], format: Option<Format>) -> Result<Installed> {
+        if self.inspect_get_type(root)? == "windows" {
+            return self.applications_by_download(root);
+        }
         let all = format.map_or(Format::ALL.to_vec(), |format| vec![format]);
         let (rpm, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|format| *format == Format::Rpm);
         let mut installed = packages::installed(&Downloaded(self), &others);
@@ -96,6 +98,21 @@ impl Guestfs {
             }
         }
         Ok(installed)
+    }
+
+    /// The applications in the registry of a Windows from a daemon that is not ours.
+    fn applications_by_download(&self, root: &[u8]) -> Result<Installed> {
+        let path = match self.inspect_get_windows_software_hive(root) {
+            Err(e) if e.kind() == ErrorKind::Daemon => return Ok(Installed::default()),
+            path => path?,
+        };
+        Ok(match registry::open(&mut Downloaded(self), path.as_bstr())? {
+            Ok(software) => registry::applications(&software),
+            Err(refused) => {
+                let note = Note { path, what: refused.to_string().into() };
+                Installed { notes: vec![note], ..Installed::default() }
+            }
+        })
     }
 }
 
@@ -128,5 +145,38 @@ impl Tree for Downloaded<'_> {
             names.truncate(max);
         }
         Ok(names)
+    }
+}
+
+/// Only what a hive takes: no links are read.
+impl inspect::Tree for Downloaded<'_> {
+    type Error = Error;
+
+    fn entry(&mut self, path: &BStr) -> Result<Option<inspect::Entry>> {
+        if self.0.is_file(path, &IsFileOpts::default())? {
+            let size = u64::try_from(self.0.filesize(path)?).unwrap_or(u64::MAX);
+            return Ok(Some(inspect::Entry::File(size)));
+        }
+        Ok(self.0.is_dir(path, &IsDirOpts::default())?.then_some(inspect::Entry::Directory))
+    }
+
+    fn read_link(&mut self, _path: &BStr) -> Result<Option<BString>> {
+        Ok(None)
+    }
+
+    fn read(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<u8>>> {
+        let mut content = self.0.read_file(path)?;
+        content.truncate(max);
+        Ok(Some(content))
+    }
+
+    fn find_nocase(&mut self, path: &BStr, name: &BStr) -> Result<Option<BString>> {
+        Ok(self.0.ls(path.as_bytes())?.into_iter().find(|found| found.eq_ignore_ascii_case(name)))
+    }
+
+    fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>> {
+        let mut names = self.0.ls(path.as_bytes())?;
+        names.truncate(max);
+        Ok(Some(names))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::guest::{Entry, Files, Tree};
 use super::root::OsType;
+use super::windows;
 
 /// What a filesystem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,11 @@ enum Name {
     FileNoCase(&'static str),
     /// A directory, by a name without regard to case.
     DirectoryNoCase(&'static str),
+    /// The directory of a Windows.
+    Systemroot,
 }
 
-use Name::{Directory, DirectoryNoCase, DirectoryOrLink, File, FileNoCase, LeadsToFile};
+use Name::{Directory, DirectoryNoCase, DirectoryOrLink, File, FileNoCase, LeadsToFile, Systemroot};
 
 /// A filesystem is of this role if all of `all` are there, any of `any` (or that is empty), and none of `none`.
 struct Rule {
@@ -54,9 +57,6 @@ const fn all(role: Role, all: &'static [Name]) -> Rule {
 
 /// The rules; the first that holds counts. Those of FreeBSD without its update program, DragonFly, ostree, containers,
 /// Flatcar and small images of /usr are additions: to the original such filesystems are `other`, or a Linux.
-///
-/// Windows roots are not among them: to say anything about one takes its registry. They are told by
-/// `SYSTEMROOT/system32/config`, before the volumes with `System Volume Information`.
 static RULES: &[Rule] = &[
     // GRUB's /boot.
     Rule {
@@ -158,7 +158,8 @@ static RULES: &[Rule] = &[
     },
     // /var.
     all(Role::Other, &[Directory("/log"), Directory("/run"), Directory("/spool")]),
-    // A Windows volume.
+    all(Role::Root(OsType::Windows), &[Systemroot]),
+    // Another volume of a Windows.
     all(Role::Other, &[DirectoryNoCase("/System Volume Information")]),
     all(Role::Dos("freedos"), &[DirectoryNoCase("/FDOS"), FileNoCase("/FDOS/FREEDOS.BSS")]),
     all(Role::Dos("msdos"), &[DirectoryNoCase("/DOS"), FileNoCase("/DOS/COMMAND.COM")]),
@@ -209,6 +210,7 @@ impl Name {
             }
             LeadsToFile(path) => files.leads_to_file(path),
             FileNoCase(path) => Ok(matches!(files.entry_nocase(path)?, Some(Entry::File(_)))),
+            Systemroot => Ok(windows::systemroot(files)?.is_some()),
             DirectoryNoCase(path) => Ok(files.entry_nocase(path)? == Some(Entry::Directory)),
         }
     }

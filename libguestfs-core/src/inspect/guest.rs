@@ -129,6 +129,28 @@ pub struct GptPartition {
     pub disk: BString,
     /// Its type GUID, in capitals.
     pub kind: BString,
+    /// Its own GUID, as it stands on the disk.
+    pub guid: [u8; 16],
+}
+
+/// A partition of an MBR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MbrPartition {
+    /// The partition.
+    pub device: BString,
+    /// The signature of its disk.
+    pub signature: u32,
+    /// Where it begins on the disk, in bytes.
+    pub start: u64,
+}
+
+/// A volume of Microsoft's dynamic disks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DynamicVolume {
+    /// The volume.
+    pub device: BString,
+    /// Its GUID, in the form that GUIDs have on disks.
+    pub guid: [u8; 16],
 }
 
 /// What is on the disks of a guest.
@@ -146,6 +168,10 @@ pub struct Disks {
     pub unlocked: Vec<Unlocked>,
     /// The partitions of GPTs, in the order of their numbers.
     pub gpt: Vec<GptPartition>,
+    /// The partitions of MBRs, logical ones among them, in the order of their numbers.
+    pub mbr: Vec<MbrPartition>,
+    /// The volumes of dynamic disks that can be read.
+    pub dynamic: Vec<DynamicVolume>,
     /// What `list_filesystems` returns, in its order.
     pub filesystems: Vec<Filesystem>,
 }
@@ -265,6 +291,11 @@ impl<T: Tree> Files<T> {
     /// The path that `path` is but for case, and what is there. Links are not followed.
     pub(super) fn find_any_case(&mut self, path: &[u8]) -> Result<Option<(BString, Entry)>, T::Error> {
         find_any_case(&mut self.tree, self.top.as_bstr(), path.as_bstr())
+    }
+
+    /// The tree itself, for what reads it by paths without links.
+    pub(super) fn tree(&mut self) -> &mut T {
+        &mut self.tree
     }
 
     /// What `path` is, if each of its elements is looked up without regard to case. Links are not followed.

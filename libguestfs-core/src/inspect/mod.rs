@@ -5,9 +5,10 @@
 //!   classify               role of a filesystem, by the names in it
 //!   system                 a root looked at:
 //!     release, distro        distribution and version: release files in order; the table of distributions
-//!     elf                    processor
+//!     elf, pe                processor
 //!     devices, fstab,        what is mounted where; the guest's device names turned into ours
 //!       units, discover
+//!   windows                a root of Windows: its registry (`crate::registry`)
 //!   ostree                 a root in the depth of a filesystem
 //!   media                  what is no installed system but installs one
 //!   assemble               what belongs together is put together: /usr, snapshots, second views
@@ -40,8 +41,15 @@
 //!   `/dev/md/NAME`, `subvolid=`, with one disk NVMe, MMC and Smart Array. Enabled mount units of systemd count, and
 //!   without any line in fstab the partitions that systemd would find by their types.
 //!
-//! Windows is not there yet. Its place is a rule in `classify`, before the volumes with `System Volume Information`, a
-//! branch in `system::look` that reads its registry, and the fields that `Root` returns as not known.
+//! Of a Windows:
+//!
+//! * One hive is enough; there, all is unknown if SOFTWARE or SYSTEM is missing. Hives that were not closed are read with what
+//!   their logs have; there, without.
+//! * A Windows 11 is called so; its registry says Windows 10. 1.48.6 knows neither its ID of libosinfo nor that of Server 2025.
+//! * The processor may be an ARM or Itanium. If the programs cannot be read (ntfs-3g does not read those that Windows compacted),
+//!   it is what the registry says; there, such a system is none.
+//! * A machine that has no name in use has the one to be used, or that of Windows' networks.
+//! * Entries of boot.ini that begin `signature(…)` count, and the case of any.
 
 mod assemble;
 mod classify;
@@ -54,6 +62,7 @@ mod guest;
 mod media;
 mod osinfo;
 mod ostree;
+mod pe;
 mod release;
 mod root;
 mod system;
@@ -61,6 +70,7 @@ mod system;
 mod tests;
 mod text;
 mod units;
+mod windows;
 
 use std::fmt;
 
@@ -72,12 +82,14 @@ pub use devices::udev_unescape;
 pub use elf::arch as elf_architecture;
 use guest::Files;
 pub use guest::{
-    Array, Disks, Entry, Filesystem, GptPartition, Guest, LogicalVolume, Opened, Tag, Tree, Unlocked,
-    find_any_case,
+    Array, Disks, DynamicVolume, Entry, Filesystem, GptPartition, Guest, LogicalVolume, MbrPartition, Opened,
+    Tag, Tree, Unlocked, find_any_case,
 };
 pub use osinfo::{osinfo, osinfo_of_windows};
+pub use pe::arch as pe_architecture;
 use root::Medium;
 pub use root::{Inspection, Mount, OsType, Root, Snapshot};
+pub use windows::Windows;
 
 /// Name of the partition with the root of a CoreOS, which is empty before its first boot.
 const COREOS_ROOT: &str = "ROOT";
@@ -184,6 +196,14 @@ fn look<G: Guest>(
     let mountable = filesystem.mountable.as_bstr();
     let role = classify::role(files)?;
     boot_links.extend(ostree::boot_links(files)?);
+    if role == Role::Root(OsType::Windows)
+        && let Some(systemroot) = windows::systemroot(files)?
+    {
+        let (root, notes) = windows::look(files, disks, mountable, systemroot)?;
+        notes.iter().for_each(|note| found.note(mountable, format_args!("{note}")));
+        found.add(role, root);
+        return Ok(());
+    }
     if role == Role::Ostree {
         return deployed(guest, disks, files, mountable, boot_links, found);
     }

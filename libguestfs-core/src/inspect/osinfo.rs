@@ -85,6 +85,12 @@ static WINDOWS_SERVERS: &[(&str, &str)] = &[("2025", "win2k25"), ("2022", "win2k
 /// The first build of Windows 11, which is version 10.0 too.
 const WINDOWS_11: u32 = 22_000;
 
+/// Is a build of version 10.0, of a client, one of Windows 11?
+pub(super) fn is_windows_11(build: &BStr) -> bool {
+    let build = build.to_str().ok().and_then(|build| build.parse::<u32>().ok());
+    build.is_some_and(|build| build >= WINDOWS_11)
+}
+
 /// The ID of a Windows by what the other calls say of it: `inspect_get_major_version`, `_minor_version`,
 /// `_product_name`, `_product_variant`, `_build_id`.
 pub fn osinfo_of_windows(major: i32, minor: i32, product: &BStr, variant: &BStr, build: &BStr) -> BString {
@@ -97,10 +103,8 @@ pub fn osinfo_of_windows(major: i32, minor: i32, product: &BStr, variant: &BStr,
             let of_year = WINDOWS_SERVERS.iter().find(|(year, _)| product.contains_str(year));
             of_year.map_or("win2k16", |&(_, id)| id)
         }
-        (10, 0) => {
-            let build = build.to_str().ok().and_then(|build| build.parse::<u32>().ok());
-            if build.is_some_and(|build| build >= WINDOWS_11) { "win11" } else { "win10" }
-        }
+        (10, 0) if is_windows_11(build) => "win11",
+        (10, 0) => "win10",
         _ => match WINDOWS.iter().find(|version| (version.0, version.1) == (major, minor)) {
             Some((.., server)) if is_server => server,
             Some((.., client, _)) => client,

@@ -4,6 +4,7 @@ use bstr::{BStr, BString};
 
 use super::release::Release;
 use super::text::Version;
+use super::windows::Windows;
 
 /// What stands where nothing is known.
 const UNKNOWN: &str = "unknown";
@@ -59,7 +60,7 @@ pub enum OsType {
     NetBsd,
     /// OpenBSD.
     OpenBsd,
-    /// Windows; an install medium only, so far.
+    /// Windows, ReactOS.
     Windows,
 }
 
@@ -110,6 +111,8 @@ pub struct Root {
     pub(super) deployment: Option<BString>,
     /// If it is no installed system but a medium to install or try one.
     pub(super) medium: Option<Medium>,
+    /// What only a Windows has.
+    pub(super) windows: Option<Windows>,
 }
 
 /// What kind of medium to install a system from.
@@ -138,6 +141,7 @@ impl Root {
             fstab: Vec::new(),
             deployment: None,
             medium: None,
+            windows: None,
         }
     }
 
@@ -171,8 +175,13 @@ impl Root {
     }
 
     /// Windows' installation type (`inspect_get_product_variant`); no other system has one.
-    pub fn product_variant(&self) -> &'static str {
-        UNKNOWN
+    pub fn product_variant(&self) -> BString {
+        or_unknown(self.windows.as_ref().and_then(|windows| windows.variant.as_ref()))
+    }
+
+    /// What only a Windows has (`inspect_get_windows_*`).
+    pub fn windows(&self) -> Option<&Windows> {
+        self.windows.as_ref()
     }
 
     /// Processor (`inspect_get_arch`).
@@ -225,7 +234,7 @@ impl Root {
 
     /// Windows' drive letters (`inspect_get_drive_mappings`); no other system has any.
     pub fn drive_mappings(&self) -> Vec<(BString, BString)> {
-        Vec::new()
+        self.windows.as_ref().map(|windows| windows.drive_mappings.clone()).unwrap_or_default()
     }
 
     /// `installer` for a medium from which a system is installed or tried, else `installed` (`inspect_get_format`).

@@ -10,7 +10,7 @@ use disk::partition::PartitionType;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::inspect::{
     self, Array, Disks, Entry, Filesystem, GptPartition, Guest, InspectError, Inspection, LogicalVolume,
-    Mount, Opened, Root, Tag, Tree,
+    MbrPartition, Mount, Opened, Root, Tag, Tree, Windows,
 };
 use libguestfs_core::{Error, Result};
 
@@ -88,7 +88,7 @@ impl Guestfsd {
     }
 
     pub(crate) fn inspect_get_product_variant(&mut self, root: &BStr) -> Result<BString> {
-        Ok(self.root(root)?.product_variant().into())
+        Ok(self.root(root)?.product_variant())
     }
 
     pub(crate) fn inspect_get_major_version(&mut self, root: &BStr) -> Result<i32> {
@@ -127,30 +127,36 @@ impl Guestfsd {
         self.root(root).map(Root::is_multipart)
     }
 
-    /// No root here is a Windows, so each value of one is missing.
-    fn not_windows<T>(&self, root: &BStr, what: &str) -> Result<T> {
-        self.root(root)?;
-        Err(refused(format!("not a Windows guest, or {what}")))
+    /// A value that only a Windows has.
+    fn windows<T>(&self, root: &BStr, what: &str, value: impl FnOnce(&Windows) -> Option<T>) -> Result<T> {
+        let found = self.root(root)?.windows().and_then(value);
+        found.ok_or_else(|| refused(format!("not a Windows guest, or {what}")))
     }
 
     pub(crate) fn inspect_get_windows_systemroot(&mut self, root: &BStr) -> Result<BString> {
-        self.not_windows(root, "systemroot could not be determined")
+        self.windows(root, "systemroot could not be determined", |windows| Some(windows.systemroot.clone()))
     }
 
     pub(crate) fn inspect_get_windows_current_control_set(&mut self, root: &BStr) -> Result<BString> {
-        self.not_windows(root, "CurrentControlSet could not be determined")
+        let what = "CurrentControlSet could not be determined";
+        self.windows(root, what, |windows| windows.current_control_set.clone())
     }
 
     pub(crate) fn inspect_get_windows_software_hive(&mut self, root: &BStr) -> Result<BString> {
-        self.not_windows(root, "software hive not found")
+        self.windows(root, "software hive not found", |windows| windows.software_hive.clone())
+    }
+
+    /// The hive SOFTWARE of a root, if that is a Windows.
+    pub(super) fn software_hive(&self, root: &BStr) -> Option<BString> {
+        self.root(root).ok()?.windows()?.software_hive.clone()
     }
 
     pub(crate) fn inspect_get_windows_system_hive(&mut self, root: &BStr) -> Result<BString> {
-        self.not_windows(root, "system hive not found")
+        self.windows(root, "system hive not found", |windows| windows.system_hive.clone())
     }
 
     pub(crate) fn inspect_get_windows_group_policy(&mut self, root: &BStr) -> Result<bool> {
-        self.not_windows(root, "group policy could not be determined")
+        self.windows(root, "group policy could not be determined", |windows| windows.group_policy)
     }
 
     pub(crate) fn inspect_get_mountpoints(&mut self, root: &BStr) -> Result<Hashtable> {
@@ -209,13 +215,17 @@ impl<'d> Guest for Looking<'d> {
                 filesystems.extend((probe.kind == MEDIUM).then(|| (disk, probe.kind.into())));
             }
         }
+        let (gpt, mbr) = partitions(&daemon)?;
         Ok(Disks {
             devices: daemon.engine.disks(),
             partitions: daemon.list_partitions()?,
             logical_volumes: logical_volumes(&mut daemon)?,
             arrays: arrays(&mut daemon)?,
             unlocked: daemon.engine.kernel().map(Kernel::unlocked).unwrap_or_default(),
-            gpt: gpt_partitions(&daemon)?,
+            gpt,
+            mbr,
+            // The engines do not list them yet; a drive letter of one is left out.
+            dynamic: Vec::new(),
             filesystems: filesystems
                 .into_iter()
                 .map(|(mountable, kind)| Filesystem { mountable, kind })
@@ -293,18 +303,28 @@ fn arrays(daemon: &mut Guestfsd) -> Result<Vec<Array>> {
     Ok(arrays)
 }
 
-/// The partitions of GPTs. Of a disk whose table can't be read, none.
-fn gpt_partitions(daemon: &Guestfsd) -> Result<Vec<GptPartition>> {
-    let mut list = Vec::new();
-    for PartitionDevice { name, parent, number } in daemon.engine.partitions().at("list_partitions")? {
-        let Ok(Some(table)) = daemon.engine.partition_table(parent.as_bstr()) else { continue };
-        let entry = table.partition(number).map(|entry| &entry.partition_type);
-        if let Some(PartitionType::Gpt(guid)) = entry {
-            let kind = guid.to_string().to_ascii_uppercase().into();
-            list.push(GptPartition { device: name, disk: parent, kind });
+/// The partitions of GPTs and those of MBRs. Of a disk whose table can't be read, none.
+fn partitions(daemon: &Guestfsd) -> Result<(Vec<GptPartition>, Vec<MbrPartition>)> {
+    let (mut gpt, mut mbr) = (Vec::new(), Vec::new());
+    for PartitionDevice { name: device, parent: disk, number } in
+        daemon.engine.partitions().at("list_partitions")?
+    {
+        let Ok(Some(table)) = daemon.engine.partition_table(disk.as_bstr()) else { continue };
+        let Some(entry) = table.partition(number) else { continue };
+        match entry.partition_type {
+            PartitionType::Gpt(kind) => {
+                let kind = kind.to_string().to_ascii_uppercase().into();
+                let guid = entry.guid.map_or([0; 16], |guid| guid.0);
+                gpt.push(GptPartition { device, disk, kind, guid });
+            }
+            PartitionType::Mbr(_) => {
+                let signature = table.uuid.as_ref().and_then(|uuid| u32::from_str_radix(uuid, 16).ok());
+                let Some(signature) = signature else { continue };
+                mbr.push(MbrPartition { device, signature, start: entry.start });
+            }
         }
     }
-    Ok(list)
+    Ok((gpt, mbr))
 }
 
 /// The logical volumes that can be read, with the names and UUIDs by which guests refer to them.

@@ -9,11 +9,12 @@ use bstr::{BStr, BString, ByteSlice};
 use disk::ErrorKind;
 use disk::fs::FileData;
 use libguestfs_core::api::Application2;
-use libguestfs_core::packages::{self, File, Format, Installed, Tree};
-use libguestfs_core::{Error, Result};
+use libguestfs_core::packages::{self, File, Format, Installed, Note, Tree};
+use libguestfs_core::{Error, Result, registry};
 use nix::errno::Errno;
 
 use super::account;
+use super::guest_tree::GuestTree;
 use super::sink::Sink;
 use crate::Guestfsd;
 use crate::engine;
@@ -37,7 +38,10 @@ impl Guestfsd {
                 Error::daemon(Errno::EINVAL, format!("{call}: {format}: no such package format"))
             })?]
         };
-        let installed = self.packages(&formats, deployment.as_bstr())?;
+        let installed = match self.software_hive(root) {
+            Some(hive) => self.applications(hive.as_bstr(), &formats)?,
+            None => self.packages(&formats, deployment.as_bstr())?,
+        };
         packages::encode(&installed, |piece| out.write(piece))
     }
 
@@ -62,6 +66,20 @@ impl Guestfsd {
             account(&mut total, texts.map(|text| text.len().next_multiple_of(4)).sum::<usize>() + 17 * 4)?;
         }
         Ok(applications)
+    }
+
+    /// The applications in the registry of a Windows, if they are of `formats`.
+    fn applications(&self, software: &BStr, formats: &[Format]) -> Result<Installed> {
+        if !formats.contains(&Format::Windows) {
+            return Ok(Installed::default());
+        }
+        Ok(match registry::open(&mut GuestTree(self.tree()), software)? {
+            Ok(software) => registry::applications(&software),
+            Err(refused) => Installed {
+                notes: vec![Note { path: software.into(), what: refused.to_string().into() }],
+                ..Installed::default()
+            },
+        })
     }
 
     /// The packages of the system whose files are below `deployment`.

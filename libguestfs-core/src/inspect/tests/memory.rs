@@ -172,7 +172,7 @@ impl MemGuest {
     /// A partition of a GPT on `/dev/sda`.
     pub(super) fn gpt(mut self, name: &str, kind: &str) -> Self {
         let (device, disk) = (name.into(), "/dev/sda".into());
-        self.disks.gpt.push(GptPartition { device, disk, kind: kind.into() });
+        self.disks.gpt.push(GptPartition { device, disk, kind: kind.into(), guid: [0; 16] });
         self
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use bstr::{BStr, BString};
 use disk::fs::FileType;
-use libguestfs_core::inspect::elf_architecture;
+use libguestfs_core::inspect::{elf_architecture, pe_architecture};
 use libguestfs_core::{Error, Result};
 
 use super::Bytes;
@@ -22,26 +22,8 @@ const CPIO: [&[u8]; 2] = [b"070701", b"070702"];
 const PROGRAMS: [&[u8]; 9] =
     [b"busybox", b"bash", b"dash", b"sh", b"ls", b"rm", b"modprobe", b"insmod", b"nash"];
 
-/// Machines of Windows programs. Source: Microsoft's "PE Format", "Machine Types".
-const MACHINES: [(u16, &str); 5] =
-    [(0x14c, "i386"), (0x8664, "x86_64"), (0x1c0, "arm"), (0x1c4, "arm"), (0xaa64, "aarch64")];
-/// Where a Windows program says where its header lies.
-const PE_POINTER: usize = 0x3c;
-
-/// The architecture of a Windows program.
-fn windows_architecture(start: &[u8]) -> Option<&'static str> {
-    if !start.starts_with(b"MZ") {
-        return None;
-    }
-    let pointer = start.get(PE_POINTER..)?.first_chunk::<4>()?;
-    let header = start.get(usize::try_from(u32::from_le_bytes(*pointer)).ok()?..)?;
-    let machine = header.strip_prefix(b"PE\0\0")?.first_chunk::<2>()?;
-    let machine = u16::from_le_bytes(*machine);
-    MACHINES.iter().find(|(known, _)| *known == machine).map(|(_, name)| *name)
-}
-
 fn architecture(start: &[u8]) -> Option<&'static str> {
-    elf_architecture(start).or_else(|| windows_architecture(start))
+    elf_architecture(start).or_else(|| pe_architecture(start))
 }
 
 fn find<R: Read>(from: &mut Ahead<R>) -> io::Result<Option<&'static str>> {
@@ -96,28 +78,5 @@ impl Guestfsd {
                 (None, _) => refused(format!("unknown architecture: {path}: {e}")),
             }),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_programs_name_their_machine() {
-        let program = |machine: u16, pointer: u32| {
-            let mut program = vec![0; 0x100];
-            program[..2].copy_from_slice(b"MZ");
-            program[PE_POINTER..PE_POINTER + 4].copy_from_slice(&pointer.to_le_bytes());
-            program[0x80..0x84].copy_from_slice(b"PE\0\0");
-            program[0x84..0x86].copy_from_slice(&machine.to_le_bytes());
-            program
-        };
-        assert_eq!(windows_architecture(&program(0x8664, 0x80)), Some("x86_64"));
-        assert_eq!(windows_architecture(&program(0x14c, 0x80)), Some("i386"));
-        assert_eq!(windows_architecture(&program(0x8664, 0x90)), None);
-        assert_eq!(windows_architecture(&program(0x8664, u32::MAX)), None);
-        assert_eq!(windows_architecture(&program(1, 0x80)), None);
-        assert_eq!(windows_architecture(b"MZ"), None);
     }
 }

@@ -5,15 +5,22 @@
 //!   find_any_case    a path without regard to case, as Windows looks names up
 //!   open             a hive with the logs beside it, replayed in memory
 //! Registry         the hive, and what there is to say about it
+//!   read             values as inspection wants them
+//!   applications     what is installed, out of SOFTWARE
 //! ```
 //!
 //! A hive is taken into memory whole: its size is bounded by [`HIVE_MAX`]. Logs are read only if the hive says that it
 //! needs them. What is damaged is skipped with a note; only what cannot be read at all is refused, with [`Refused`].
 
+mod applications;
+mod read;
+
 use std::fmt;
 
 use bstr::{BStr, BString, ByteSlice};
 use hivex::{Header, Hive, Options};
+
+pub use applications::applications;
 
 use crate::inspect::{Entry, Tree, find_any_case};
 

@@ -1,0 +1,103 @@
+//! What is installed in a Windows: what its programs to uninstall are registered with in the hive SOFTWARE.
+//!
+//! An application is a subkey of the key `Uninstall` with a `DisplayName`; the subkey's name is the application's. Programs of
+//! 32 bits on a Windows of 64 bits have a key of their own.
+
+use bstr::{BString, ByteSlice};
+use guest_packages::{Database, Format, Installed, Note, Package, limits};
+
+use super::Registry;
+
+/// Where applications are registered, relative to the root of the hive.
+const UNINSTALL: [&str; 2] = [
+    r"Microsoft\Windows\CurrentVersion\Uninstall",
+    r"WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall",
+];
+/// What in a name, display name or publisher, in lower case, makes an application an antivirus (libguestfs 1.61.1,
+/// lib/inspect-apps.c).
+const ANTIVIRUS: [&[u8]; 7] =
+    [b"virus", b"kaspersky", b"mcafee", b"norton", b"sophos", b"apexonent", b"avg technologies"];
+/// The class of such an application.
+const ANTIVIRUS_CLASS: &str = "antivirus";
+/// Key of the antivirus that comes with Windows, which is not registered as an application.
+const DEFENDER: &str = r"Microsoft\Windows Defender";
+
+/// The applications in a hive SOFTWARE, sorted by their names, those of 64 bits first.
+pub fn applications(software: &Registry) -> Installed {
+    let mut installed = Installed {
+        databases: vec![Database { format: Format::Windows, path: software.path.clone() }],
+        ..Installed::default()
+    };
+    let mut total = 0usize;
+    let mut is_full = false;
+    let found = UNINSTALL.iter().filter_map(|path| software.key(path)).flat_map(|key| software.subkeys(key));
+    let registered = found.filter_map(|(name, key)| application(software, name, key));
+    for package in registered.chain(defender(software)) {
+        let text: usize = package.texts().iter().map(|text| text.len()).sum();
+        total = total.saturating_add(text);
+        if installed.packages.len() >= limits::PACKAGES || total > limits::TEXT {
+            is_full = true;
+            break;
+        }
+        installed.packages.push(package);
+    }
+    installed.packages.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut notes = software.notes();
+    if is_full {
+        notes.push("there are more applications than are listed".to_owned());
+    }
+    installed.notes =
+        notes.into_iter().map(|what| Note { path: software.path.clone(), what: what.into() }).collect();
+    installed
+}
+
+/// The application whose subkey this is.
+fn application(software: &Registry, name: BString, key: hivex::Node) -> Option<Package> {
+    let text = |value: &str| software.text(key, value).map(clean).unwrap_or_default();
+    let display_name = text("DisplayName");
+    if display_name.is_empty() || name.is_empty() {
+        return None;
+    }
+    let mut package = Package {
+        display_name,
+        version: text("DisplayVersion"),
+        install_path: text("InstallLocation"),
+        publisher: text("Publisher"),
+        url: text("URLInfoAbout"),
+        description: text("Comments"),
+        ..Package::new(Format::Windows, clean(name))
+    };
+    let said = [&package.name, &package.display_name, &package.publisher];
+    if said.iter().any(|text| is_antivirus(text)) {
+        package.class = ANTIVIRUS_CLASS.into();
+    }
+    Some(package)
+}
+
+/// Names are counted in UTF-16 and may hold NULs; the texts of a package have an end, and none.
+fn clean(mut text: BString) -> BString {
+    if let Some(end) = text.find_byte(0) {
+        text.truncate(end);
+    }
+    text.truncate(limits::FIELD);
+    text
+}
+
+fn is_antivirus(text: &BString) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ANTIVIRUS.iter().any(|word| lower.contains_str(word))
+}
+
+/// Windows' own antivirus, unless it is switched off.
+fn defender(software: &Registry) -> Option<Package> {
+    let key = software.key(DEFENDER)?;
+    if software.number(key, "DisableAntiVirus") == Some(1) {
+        return None;
+    }
+    Some(Package {
+        display_name: "Microsoft Defender Antivirus".into(),
+        publisher: "Microsoft Corporation".into(),
+        class: ANTIVIRUS_CLASS.into(),
+        ..Package::new(Format::Windows, "WinDefend")
+    })
+}
