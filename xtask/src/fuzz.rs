@@ -27,6 +27,7 @@ const TARGETS: &[&str] = &[
     "probe",
     "ext",
     "filesystem",
+    "ntfs",
     "ext_journal",
     "guest",
     "packages_sqlite",

@@ -83,6 +83,11 @@ for name in ('é', 'É', 'ß', '日本', '😀 smile', 'a' * 255, '日' * 85, '.
 for name in b'lone\xed\xa0\x80', b'\xed\xb0\x80x':
     write(b'names/' + name)
 
+# Names of DOS beside those of Windows: not listed.
+for long, short in ('A long name.text', 'ALONGN~1.TEX'), ('Programs and more', 'PROGRA~1'):
+    write('names/' + long, b'long')
+    os.setxattr('names/' + long, 'system.ntfs_dos_name', short.encode())
+
 # Files in many pieces: written in turns, between each other and new names, so that the table of files is in pieces too.
 os.mkdir('many')
 os.mkdir('pieces')
@@ -128,6 +133,7 @@ for tag in 0x80001234, 0x80000013, 0x9000001A:
     reparse(f'unknown {tag:x}', tag, b'abcd')
 reparse('unknown directory', 0x9000001A, b'abcd', True)
 
+# Of Interix, or of the Linux subsystem of Windows, as the mount says.
 os.symlink('users/ann', 'interix symlink')
 os.symlink('ä/😀', 'interix symlink 2')
 os.mkfifo('fifo')

@@ -1,4 +1,4 @@
-"""Fills the image data/ntfs/small.img.xz, of 3 MiB with clusters of 1 KiB, that ntfs-3g mounted at argv[1]."""
+"""Fills an NTFS that ntfs-3g mounted at argv[1] with a little of everything: see images_ntfs.py."""
 import os
 import random
 import struct

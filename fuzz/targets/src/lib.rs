@@ -11,6 +11,7 @@ mod guest;
 mod hive;
 mod image;
 mod journal;
+mod ntfs;
 mod packages;
 mod reg;
 mod seeds;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("probe", tables::probe),
     ("ext", filesystem::filesystem),
     ("filesystem", filesystem::filesystem),
+    ("ntfs", ntfs::ntfs),
     ("ext_journal", journal::journal),
     ("guest", guest::guest),
     ("packages_sqlite", packages::sqlite),

@@ -87,6 +87,12 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
                 seeds.push(packed(command)?);
             }
         }
+        "ntfs" => {
+            for image in ["small", "wof", "compressed"] {
+                let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/ntfs");
+                seeds.push(packed(&format!("xz -dc '{data}/{image}.img.xz' >\"$2\""))?);
+            }
+        }
         "ext_journal" => seeds = journal::seeds()?,
         "archive" => seeds = archive::seeds(),
         "hive" => seeds = hive::seeds()?,

@@ -88,6 +88,11 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("xfs-dirty", Kind::CrashedXfs("-b size=1024 -m rmapbt=1,reflink=1")),
     ("xfs-dirty-su", Kind::CrashedXfs("-b size=4096 -l su=65536")),
     ("ntfs", Kind::Packed(r#"xz -dc <ntfs/small.img.xz >"$2""#)),
+    ("ntfs-wof", Kind::Packed(r#"xz -dc <ntfs/wof.img.xz >"$2""#)),
+    ("ntfs-compressed", Kind::Packed(r#"xz -dc <ntfs/compressed.img.xz >"$2""#)),
+    ("ntfs-crowded", Kind::Packed(r#"xz -dc <ntfs/crowded.img.xz >"$2""#)),
+    ("ntfs-sector4k", Kind::Packed(r#"xz -dc <ntfs/sector4k.img.xz >"$2""#)),
+    ("ntfs-cluster2m", Kind::Packed(r#"xz -dc <ntfs/cluster2m.img.xz >"$2""#)),
     ("squashfs", Kind::Packed(r#"mksquashfs "$1" "$2""#)),
     ("squashfs-plain", Kind::Packed(r#"mksquashfs "$1" "$2" -b 4096 -noI -noD -noF -noX -noId"#)),
     ("squashfs-lzo", Kind::Packed(r#"mksquashfs "$1" "$2" -b 4096 -comp lzo"#)),
@@ -142,7 +147,8 @@ impl Fixture {
             Kind::Exfat(_) => Some(checksums::exfat::repair),
             Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
             Kind::Packed(_) if self.name.starts_with("erofs") => Some(checksums::erofs::repair),
-            // NTFS has no checksums, SquashFS none but those of its compressors.
+            Kind::Packed(_) if self.name.starts_with("ntfs") => Some(checksums::ntfs::repair),
+            // SquashFS has no checksums but those of its compressors.
             Kind::Packed(_) | Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The content of regular files.
+//! The content of regular files, and of streams beside it.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::wof::{self, Wof};
 use crate::fs::FileData;
 use crate::{Context, Result};
 
-/// An open regular file.
+/// An open regular file or stream.
 #[derive(Debug)]
 pub(super) struct File<'a> {
     ntfs: &'a Ntfs,
@@ -32,6 +32,13 @@ impl<'a> File<'a> {
         let number = inode.reference.number();
         let content = Content::open(ntfs, inode).context(|| format!("opening NTFS file {number}"))?;
         Ok(File { ntfs, number, content })
+    }
+
+    /// Opens a stream of `inode`.
+    pub(super) fn of_stream(ntfs: &'a Ntfs, inode: &Inode, stream: Stream) -> Result<Self> {
+        let number = inode.reference.number();
+        stream.refuse_encrypted().context(|| format!("opening a stream of NTFS file {number}"))?;
+        Ok(File { ntfs, number, content: Content::Stream(stream) })
     }
 }
 

@@ -87,6 +87,11 @@ impl Kind {
         }
     }
 
+    /// Is it a device, pipe or socket?
+    pub(super) fn is_special(&self) -> bool {
+        matches!(self, Kind::Block(_) | Kind::Char(_) | Kind::Fifo | Kind::Socket)
+    }
+
     pub(super) fn device(&self) -> DeviceNumber {
         match self {
             Kind::Block(device) | Kind::Char(device) => *device,

@@ -51,7 +51,7 @@ const ROOT: u64 = 5;
 const BITMAP: u64 = 6;
 const UP_CASE: u64 = 10;
 const FIRST_USER: u64 = 16;
-/// Permissions of all.
+/// Permissions of all, but for the special files of Linux' subsystem: ntfs-3g gives those none.
 const PERMISSIONS: u16 = 0o777;
 /// Largest block that FUSE knows: a page, in bytes.
 const PAGE: u32 = 4096;
@@ -182,6 +182,20 @@ impl Ntfs {
         self.read_state().context(|| "reading the state of an NTFS".to_owned())
     }
 
+    /// Opens the stream of `inode` that has this name, as Windows' `file:stream` and ntfs-3g's `streams_interface=windows`
+    /// do; `None` if there is none. [`xattrs`](Filesystem::xattrs) has the names, and the values as far as they fit.
+    ///
+    /// # Errors
+    /// As for [`open`](Filesystem::open), but directories have streams, too.
+    pub fn open_stream(&self, inode: InodeId, name: &[u8]) -> Result<Option<Box<dyn FileData + '_>>> {
+        let inode = self.inode(inode)?;
+        let Some(name) = text::units_of(name) else { return Ok(None) };
+        match self.stream(&inode, kind::DATA, &name)? {
+            Some(stream) => Ok(Some(Box::new(File::of_stream(self, &inode, stream)?))),
+            None => Ok(None),
+        }
+    }
+
     /// The raw reparse point of `inode`, as the attribute `system.ntfs_reparse_data` of ntfs-3g has it.
     ///
     /// # Errors
@@ -240,7 +254,7 @@ impl Filesystem for Ntfs {
             number: inode.reference.number(),
             subvolume: 0,
             file_type: kind.file_type(),
-            permissions: PERMISSIONS,
+            permissions: if kind.is_special() && standard.is_reparse_point() { 0 } else { PERMISSIONS },
             // Names of directories are not counted, so that no one takes them for those of directories in them.
             links: if matches!(kind, Kind::Directory) { 1 } else { inode.record.links.into() },
             uid: 0,

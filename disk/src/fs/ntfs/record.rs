@@ -53,7 +53,7 @@ impl Reference {
 }
 
 /// A record in use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
     bytes: Vec<u8>,
     pub(super) links: u16,

@@ -10,6 +10,7 @@ pub(super) mod exfat;
 pub(super) mod ext;
 pub(super) mod gpt;
 pub(super) mod lvm;
+pub(super) mod ntfs;
 pub(super) mod xfs;
 
 use disk::{ReadAt, Result};
