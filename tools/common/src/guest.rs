@@ -9,7 +9,8 @@ use libguestfs_core::{AddDriveOpts, ErrorKind, Guestfs, NEEDS_APPLIANCE};
 
 use crate::options::{CommonOptions, Disk};
 use crate::{
-    Ask, Error, GuestOptions, KeyOptions, Mount, Result, Session, about_locked, decrypt, operands, waiting,
+    Ask, Error, GuestOptions, GuestPaths, KeyOptions, Mount, Result, Session, about_locked, decrypt,
+    operands, waiting,
 };
 
 /// The hint where an appliance is needed and the user has chosen to have none.
@@ -25,6 +26,8 @@ pub struct Opened {
     pub handle: Guestfs,
     /// What the tool works on.
     pub operands: Vec<OsString>,
+    /// Finds what the user's paths name.
+    pub paths: GuestPaths,
 }
 
 /// Opens the guest that the command line names: disks, launch, encrypted devices, then the mounts of `-m`, or those of
@@ -44,17 +47,19 @@ pub fn open(
 ) -> Result<Opened> {
     let (disks, operands) = operands::split(Disk::from_matches(matches)?, operands, what)?;
     let handle = launch(&disks, common, &guest.keys)?;
-    if guest.mount.is_empty() {
+    let paths = if guest.mount.is_empty() {
         let root = the_root(&handle, &guest.keys, session)?;
         mount_system(&handle, &root, |warning| session.warn(&warning))?;
+        GuestPaths::of_system(&handle, root.as_bstr())?
     } else {
         let decrypted =
             if guest.keys.given() { decrypt(&handle, &guest.keys, Ask::User)? } else { Decrypted::default() };
         for mount in &guest.mount {
             mount_by_hand(&handle, mount, &decrypted).map_err(|e| with_filesystems(&handle, e))?;
         }
-    }
-    Ok(Opened { handle, operands })
+        GuestPaths::by_hand()
+    };
+    Ok(Opened { handle, operands, paths })
 }
 
 /// A launched handle with `disks`, read-only, on which the devices that `keys` are for can be decrypted.

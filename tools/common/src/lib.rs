@@ -9,6 +9,7 @@
 //!   operands     the old way to name disks, without -a and -d
 //!   keys         keys of encrypted devices, from options, standard input or the terminal
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
+//!   windows      paths with drive letters
 //!   waiting      the bar while an appliance starts
 //!   fleet        a guest among others, where a tool examines many
 //!   output       standard output, in large pieces; a reader that goes away is no error
@@ -36,6 +37,7 @@ mod terminal;
 mod tool;
 mod uri;
 mod waiting;
+mod windows;
 
 pub use error::{Error, Result};
 pub use fleet::Guest;
@@ -49,3 +51,4 @@ pub use mount::Mount;
 pub use options::{DiskOptions, GuestOptions, KeyOptions};
 pub use output::Output;
 pub use tool::{Session, main};
+pub use windows::GuestPaths;

@@ -5,11 +5,11 @@ mod manual;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::BStr;
 use clap::{ArgMatches, Command, CommandFactory, Parser};
 use libguestfs_core::Guestfs;
 use virt_common::options::{CommonOptions, finish};
-use virt_common::{Error, GuestOptions, Opened, Result, Session, about_path, go_on_after};
+use virt_common::{GuestOptions, GuestPaths, Opened, Result, Session, about_path, go_on_after};
 
 pub use manual::MANUAL;
 
@@ -43,12 +43,11 @@ pub fn command() -> Command {
 /// # Errors
 /// If the guest cannot be opened, or standard output cannot be written.
 pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Result<()> {
-    let Opened { handle, operands } =
+    let Opened { handle, operands, mut paths } =
         virt_common::open(&options.guest, &options.common, &options.files, "file", matches, session)?;
-    let windows = if options.guest.mount.is_empty() { windows_root(&handle)? } else { None };
     for file in &operands {
         let path = BStr::new(file.as_bytes());
-        if let Err(e) = print(&handle, path, windows.as_ref(), session) {
+        if let Err(e) = print(&handle, &mut paths, path, session) {
             if session.out.has_failed() {
                 return Ok(());
             }
@@ -59,47 +58,9 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     Ok(())
 }
 
-/// The root, if the guest is a Windows: paths can then begin with a drive letter.
-fn windows_root(handle: &Guestfs) -> Result<Option<BString>> {
-    for root in handle.inspect_get_roots()? {
-        if handle.inspect_get_type(&root)? == "windows" {
-            return Ok(Some(root));
-        }
-    }
-    Ok(None)
-}
-
-fn print(handle: &Guestfs, path: &BStr, windows: Option<&BString>, session: &mut Session) -> Result<()> {
-    let found = match windows {
-        Some(root) => windows_path(handle, root, path)?,
-        None => path.to_owned(),
-    };
-    if !found.starts_with(b"/") {
-        return Err(Error::new(format!("{path}: the path does not begin with a slash")));
-    }
+fn print(handle: &Guestfs, paths: &mut GuestPaths, path: &BStr, session: &mut Session) -> Result<()> {
+    let found = paths.find(handle, path)?;
     handle.download(&found, &mut session.out).map_err(|e| about_path(handle, &found, e))
-}
-
-/// The path in the mounted guest of `C:\Dir\File`, whatever the case of its letters: the drive is mounted on / for it.
-fn windows_path(handle: &Guestfs, root: &BString, path: &BStr) -> Result<BString> {
-    let (letter, rest) = match path.as_bytes() {
-        [letter, b':', rest @ ..] if letter.is_ascii_alphabetic() => (Some(letter), rest),
-        whole => (None, whole),
-    };
-    if let Some(letter) = letter {
-        let drives = handle.inspect_get_drive_mappings(root)?.0;
-        let drive = drives.iter().find(|(name, _)| name.eq_ignore_ascii_case(&[*letter]));
-        let Some((_, device)) = drive else {
-            return Err(Error::new(format!("{path}: the guest has no drive {}:", char::from(*letter))));
-        };
-        handle.umount_all()?;
-        handle.mount_ro(device, "/")?;
-    }
-    let slashes = rest.replace("\\", "/");
-    if !slashes.starts_with(b"/") {
-        return Err(Error::new(format!("{path}: the path does not begin with a slash")));
-    }
-    handle.case_sensitive_path(&slashes).map_err(|e| about_path(handle, &slashes, e))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome};
 use libguestfs_core::{ErrorKind, Guestfs};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
-use virt_common::{Error, Result, Session, about_path, go_on_after};
+use virt_common::{Error, GuestPaths, Result, Session, about_path, go_on_after};
 
 use crate::bar::{self, Bar};
 use crate::interrupt::Interrupts;
@@ -40,23 +40,30 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     common.no_progress = options.no_progress_bars;
     let opened = virt_common::open(&options.guest, &common, sources, "file or directory", matches, session)?;
     let handle = opened.handle;
-    let mut paths = Vec::new();
-    for source in sources {
-        match expand(&handle, BStr::new(source.as_bytes())) {
-            Ok(found) => paths.extend(found),
+    let mut paths = opened.paths;
+    let show_bar = bar::wanted() && !options.no_progress_bars;
+    let mut total = show_bar.then_some(0);
+    let mut found = Vec::new();
+    for operand in sources {
+        let operand = BStr::new(operand.as_bytes());
+        match paths.find(&handle, operand).and_then(|path| expand(&handle, path.as_bstr())) {
+            Ok(list) => {
+                total = total.map(|total: u64| total.saturating_add(size(&handle, &list)));
+                found.extend(list.into_iter().map(|path| Source { operand, path }));
+            }
             Err(e) => go_on_after(e, &handle, session)?,
         }
     }
+    let mut from = From { handle: &handle, paths, sources: found };
     let wanted = CopyOptions {
         owner: options.owner || (geteuid().is_root() && !options.no_owner),
         xattrs: options.xattrs,
         excludes: options.exclude.iter().map(|pattern| pattern.as_bytes().into()).collect(),
     };
-    let total = if bar::wanted() && !options.no_progress_bars { Some(size(&handle, &paths)) } else { None };
     let outcome = if archive {
-        to_archive(&handle, &paths, wanted, total, &interrupts, session)
+        to_archive(&mut from, wanted, total, &interrupts, session)
     } else {
-        to_directory(&handle, &paths, target, wanted, options.verify, total, &interrupts, session)
+        to_directory(&mut from, target, wanted, options.verify, total, &interrupts, session)
     };
     if let Some(outcome) = outcome? {
         report(outcome, session);
@@ -69,16 +76,35 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     Ok(())
 }
 
+/// What is copied, and from where.
+struct From<'a> {
+    handle: &'a Guestfs,
+    paths: GuestPaths,
+    sources: Vec<Source<'a>>,
+}
+
+/// A path in the guest, and the operand that led to it: that may name a drive.
+#[derive(Clone)]
+struct Source<'a> {
+    operand: &'a BStr,
+    path: BString,
+}
+
+impl From<'_> {
+    /// Has the drive of a source mounted.
+    fn mount(&mut self, source: &Source<'_>) -> Result<()> {
+        self.paths.mount_for(self.handle, source.operand)
+    }
+}
+
 /// About how many bytes will be copied.
 fn size(handle: &Guestfs, paths: &[BString]) -> u64 {
     let kilobytes = paths.iter().filter_map(|path| handle.du(path).ok()).fold(0, i64::saturating_add);
     u64::try_from(kilobytes).unwrap_or(0).saturating_mul(1024)
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of them are what the command line made")]
 fn to_directory(
-    handle: &Guestfs,
-    paths: &[BString],
+    from: &mut From<'_>,
     target: &Path,
     wanted: CopyOptions,
     verify: bool,
@@ -90,57 +116,57 @@ fn to_directory(
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.min(hard).max(soft), hard);
     }
+    let handle = from.handle;
     let mut copier = Copier::new(handle, target, wanted)?;
     interrupts.stop(copier.progress());
     let bar = total
         .map(|total| Bar::start(if verify { total.saturating_mul(2) } else { total }, copier.progress()));
     let mut failures = Vec::new();
     let mut copied = Vec::new();
-    for path in paths {
-        match copier.copy(path) {
-            Ok(()) => copied.push(path),
-            Err(e) => failures.push((path, e)),
+    for source in from.sources.clone() {
+        from.mount(&source)?;
+        match copier.copy(&source.path) {
+            Ok(()) => copied.push(source),
+            Err(e) => failures.push((source, e)),
         }
         if interrupts.any() || !handle.is_ready() {
             break;
         }
     }
     if verify && handle.is_ready() {
-        for path in copied {
-            if let Err(e) = copier.verify(path) {
-                failures.push((path, e));
+        for source in copied {
+            from.mount(&source)?;
+            if let Err(e) = copier.verify(&source.path) {
+                failures.push((source, e));
             }
         }
     }
     let outcome = copier.finish();
     drop(bar);
-    for (path, e) in failures {
-        if e.kind() != ErrorKind::Cancelled {
-            go_on_after(about_path(handle, path, e), handle, session)?;
-        }
-    }
+    report_failed(failures, from, session)?;
     Ok(Some(outcome))
 }
 
 /// `None` if the reader has gone away.
 fn to_archive(
-    handle: &Guestfs,
-    paths: &[BString],
+    from: &mut From<'_>,
     wanted: CopyOptions,
     total: Option<u64>,
     interrupts: &Interrupts,
     session: &mut Session,
 ) -> Result<Option<Outcome>> {
+    let handle = from.handle;
     let mut failures = Vec::new();
     let mut archiver = Archiver::new(handle, &mut session.out, wanted);
     interrupts.stop(archiver.progress());
     let bar = total.map(|total| Bar::start(total, archiver.progress()));
-    for path in paths {
-        match archiver.add(path) {
+    for source in from.sources.clone() {
+        from.mount(&source)?;
+        match archiver.add(&source.path) {
             Ok(()) => {}
             // Standard output has failed, which the session knows.
             Err(e) if e.kind() == ErrorKind::Io => return Ok(None),
-            Err(e) => failures.push((path, e)),
+            Err(e) => failures.push((source, e)),
         }
         if interrupts.any() || !handle.is_ready() {
             break;
@@ -149,12 +175,21 @@ fn to_archive(
     // An archive that is not complete has no end.
     let outcome = if interrupts.any() { Ok(Outcome::default()) } else { archiver.finish() };
     drop(bar);
-    for (path, e) in failures {
+    report_failed(failures, from, session)?;
+    Ok(outcome.ok())
+}
+
+fn report_failed(
+    failures: Vec<(Source<'_>, libguestfs_core::Error)>,
+    from: &From<'_>,
+    session: &mut Session,
+) -> Result<()> {
+    for (source, e) in failures {
         if e.kind() != ErrorKind::Cancelled {
-            go_on_after(about_path(handle, path, e), handle, session)?;
+            go_on_after(about_path(from.handle, &source.path, e), from.handle, session)?;
         }
     }
-    Ok(outcome.ok())
+    Ok(())
 }
 
 /// The sources, and the directory that they are copied into.
@@ -174,9 +209,6 @@ fn operands(options: &Options) -> Result<(&[OsString], &Path)> {
 /// The paths that a source stands for: wildcards in its last name are expanded, unless there is something of this very
 /// name.
 fn expand(handle: &Guestfs, source: &BStr) -> Result<Vec<BString>> {
-    if !source.starts_with(b"/") {
-        return Err(Error::new(format!("{source}: the path does not begin with a slash")));
-    }
     let trimmed = source.trim_end_with(|c| c == '/');
     let (parent, name) = trimmed.rsplit_once_str(b"/").unwrap_or((b"", trimmed));
     if !name.iter().any(|byte| b"*?[".contains(byte))

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bstr::{BStr, ByteSlice};
 use clap::ArgMatches;
 use libguestfs_core::Guestfs;
-use virt_common::{Error, Opened, Output, Result, Session, about_path, go_on_after};
+use virt_common::{Error, GuestPaths, Opened, Output, Result, Session, about_path, go_on_after};
 
 use crate::json::{Document, Name};
 use crate::options::{Mode, Options};
@@ -21,7 +21,7 @@ use crate::walk::{self, Visitor};
 /// If options do not fit together, the guest cannot be opened, or standard output cannot be written.
 pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Result<()> {
     let mode = options.mode()?;
-    let Opened { handle, operands } = virt_common::open(
+    let Opened { handle, operands, mut paths } = virt_common::open(
         &options.guest,
         &options.common,
         &options.directories,
@@ -36,8 +36,10 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
         let directory = BStr::new(operand.as_bytes());
         let checksum = options.checksum.as_deref();
         let listed = match &mut document {
-            None => list_text(&handle, mode, directory, &format, checksum, session),
-            Some(document) => list_json(&handle, mode, directory, document, checksum, session),
+            None => paths.find(&handle, directory).and_then(|directory| {
+                list_text(&handle, mode, directory.as_bstr(), &format, checksum, session)
+            }),
+            Some(document) => list_json(&handle, mode, directory, &mut paths, document, checksum, session),
         };
         if let Err(e) = listed {
             if session.out.has_failed() {
@@ -122,12 +124,30 @@ fn list_json(
     handle: &Guestfs,
     mode: Mode,
     directory: &BStr,
+    paths: &mut GuestPaths,
     document: &mut Document,
     checksum: Option<&str>,
     session: &mut Session,
 ) -> Result<()> {
     document.begin_directory(directory, &mut session.out).map_err(broken)?;
-    let result = match mode {
+    let result = paths
+        .find(handle, directory)
+        .and_then(|directory| entries(handle, mode, directory.as_bstr(), document, checksum, session));
+    let error = result.as_ref().err().map(ToString::to_string);
+    document.end_directory(error.as_deref(), &mut session.out).map_err(broken)?;
+    result
+}
+
+/// What is listed of a directory.
+fn entries(
+    handle: &Guestfs,
+    mode: Mode,
+    directory: &BStr,
+    document: &mut Document,
+    checksum: Option<&str>,
+    session: &mut Session,
+) -> Result<()> {
+    match mode {
         Mode::Names => handle.ls(directory).map_err(|e| about_path(handle, directory, e)).and_then(|names| {
             names.iter().try_for_each(|name| {
                 document.entry(&Name { key: "name", name: name.as_bstr() }, &mut session.out).map_err(broken)
@@ -151,10 +171,7 @@ fn list_json(
                 walk::all_below(handle, directory, visitor)
             }
         }
-    };
-    let error = result.as_ref().err().map(ToString::to_string);
-    document.end_directory(error.as_deref(), &mut session.out).map_err(broken)?;
-    result
+    }
 }
 
 /// Writes the entries of a walk, with checksums if asked for.

@@ -1,0 +1,192 @@
+//! Paths as Windows writes them: `C:\Dir\File`, whatever the case of its letters, on any drive.
+//!
+//! The system's filesystem is what is mounted; another drive is mounted in its place for as long as paths name it, as Debian's
+//! tools do. A path without a drive is one of the system's, with either kind of slash. What is a path of another guest stays
+//! as it is.
+
+use std::fmt::Write as _;
+
+use bstr::{BStr, BString, ByteSlice};
+use libguestfs_core::Guestfs;
+
+use crate::guest::{about_path, mount_system};
+use crate::{Error, Result};
+
+/// What guestfish has before such a path. It is not needed here, and does no harm.
+const PREFIX: &[u8] = b"win:";
+
+/// Finds what the user's paths name in a guest.
+#[derive(Debug)]
+pub struct GuestPaths(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// Filesystems are mounted by hand: nothing is known of drives.
+    ByHand,
+    /// An operating system that has no drives, as people know it.
+    Plain(String),
+    Windows(Drives),
+}
+
+/// The drives of a Windows.
+#[derive(Debug)]
+struct Drives {
+    root: BString,
+    /// Letters in lower case, with their filesystems; read when one is first named.
+    list: Option<Vec<(BString, BString)>>,
+    /// The drive that is mounted in the place of the system.
+    mounted: Option<BString>,
+}
+
+impl GuestPaths {
+    /// For a guest whose filesystems are mounted by hand.
+    pub(crate) fn by_hand() -> Self {
+        GuestPaths(Kind::ByHand)
+    }
+
+    /// For the operating system on `root`, which is mounted.
+    ///
+    /// # Errors
+    /// If the daemon fails.
+    pub(crate) fn of_system(handle: &Guestfs, root: &BStr) -> Result<Self> {
+        Ok(GuestPaths(if handle.inspect_get_type(root)? == "windows" {
+            Kind::Windows(Drives { root: root.to_owned(), list: None, mounted: None })
+        } else {
+            Kind::Plain(handle.inspect_get_product_name(root)?.to_string())
+        }))
+    }
+
+    /// Mounts the drive that `path` is on, if it is not.
+    ///
+    /// # Errors
+    /// If there is no such drive, or it can't be mounted.
+    pub fn mount_for(&mut self, handle: &Guestfs, path: &BStr) -> Result<()> {
+        match &mut self.0 {
+            Kind::Windows(drives) => drives.mount(handle, split(path).0, path),
+            Kind::ByHand | Kind::Plain(_) => Ok(()),
+        }
+    }
+
+    /// The path in what is mounted of what the user calls `path`; its drive is mounted from then on. Of a Windows, the path
+    /// has the case that its filesystem has. The last name need not be there.
+    ///
+    /// # Errors
+    /// If it is no path, there is no such drive or directory, or the drive can't be mounted.
+    pub fn find(&mut self, handle: &Guestfs, path: &BStr) -> Result<BString> {
+        let (drive, rest) = split(path);
+        match &mut self.0 {
+            Kind::Windows(drives) => {
+                drives.mount(handle, drive, path)?;
+                let slashes = rest.replace(b"\\", b"/");
+                if !slashes.starts_with(b"/") {
+                    return Err(no_slash(path));
+                }
+                handle.case_sensitive_path(&slashes).map_err(|e| about_path(handle, &slashes, e))
+            }
+            _ if path.starts_with(b"/") => Ok(path.to_owned()),
+            Kind::ByHand if drive.is_some() => Err(no_slash(path).hint(
+                "what is mounted with -m has no drive letters; without -m those of a Windows are known",
+            )),
+            Kind::Plain(name) if drive.is_some() => {
+                Err(no_slash(path).hint(format!("drive letters are for Windows; this guest is {name}")))
+            }
+            _ => Err(no_slash(path)),
+        }
+    }
+}
+
+impl Drives {
+    /// Mounts the drive that `path` names, or the system.
+    fn mount(&mut self, handle: &Guestfs, letter: Option<u8>, path: &BStr) -> Result<()> {
+        let wanted = match letter {
+            Some(letter) => {
+                let device = self.device(handle, letter, path)?;
+                let system = handle.inspect_get_mountpoints(&self.root)?.0;
+                let is_system = system.iter().any(|(at, mounted)| at == "/" && *mounted == device);
+                (!is_system).then_some(device)
+            }
+            None => None,
+        };
+        if wanted == self.mounted {
+            return Ok(());
+        }
+        handle.umount_all()?;
+        match &wanted {
+            Some(device) => handle.mount_ro(device, "/")?,
+            // What can't be mounted was said when the guest was opened.
+            None => mount_system(handle, &self.root, |_| {})?,
+        }
+        self.mounted = wanted;
+        Ok(())
+    }
+
+    fn device(&mut self, handle: &Guestfs, letter: u8, path: &BStr) -> Result<BString> {
+        let list = match &mut self.list {
+            Some(list) => list,
+            none => none.insert(handle.inspect_get_drive_mappings(&self.root)?.0),
+        };
+        let found = list.iter().find(|(name, _)| name.eq_ignore_ascii_case(&[letter]));
+        let found = found.map(|(_, device)| device.clone());
+        found.ok_or_else(|| no_drive(path, letter, list))
+    }
+}
+
+/// The drive letter of a path, if it has one, and the rest.
+fn split(path: &BStr) -> (Option<u8>, &BStr) {
+    let bare = match path.get(..PREFIX.len()) {
+        Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => path.get(PREFIX.len()..).unwrap_or_default(),
+        _ => path.as_bytes(),
+    };
+    match bare {
+        [letter, b':', rest @ ..] if letter.is_ascii_alphabetic() => (Some(*letter), rest.as_bstr()),
+        whole => (None, whole.as_bstr()),
+    }
+}
+
+fn no_slash(path: &BStr) -> Error {
+    Error::new(format!("{path}: the path does not begin with a slash"))
+}
+
+fn no_drive(path: &BStr, letter: u8, drives: &[(BString, BString)]) -> Error {
+    let error = Error::new(format!("{path}: the guest has no drive {}:", char::from(letter)));
+    let mut known = String::new();
+    for (name, device) in drives {
+        let comma = if known.is_empty() { "" } else { ", " };
+        let _infallible = write!(known, "{comma}{}: ({device})", name.to_str_lossy().to_uppercase());
+    }
+    error.hint(if known.is_empty() {
+        "no drive letters are known of it; paths of its system begin with a slash".to_owned()
+    } else {
+        format!("its drives are {known}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_is_a_letter_and_a_colon() {
+        for (path, letter, rest) in [
+            ("C:\\Windows", Some(b'C'), "\\Windows"),
+            ("d:/x", Some(b'd'), "/x"),
+            ("c:", Some(b'c'), ""),
+            ("win:C:\\x", Some(b'C'), "\\x"),
+            ("WIN:\\x", None, "\\x"),
+            ("/C:/x", None, "/C:/x"),
+            ("1:\\x", None, "1:\\x"),
+            ("", None, ""),
+            ("win", None, "win"),
+        ] {
+            assert_eq!(split(path.into()), (letter, BStr::new(rest)), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_drives_that_there_are_are_named() {
+        let drives = [("c".into(), "/dev/sda2".into()), ("e".into(), "/dev/sdb1".into())];
+        let error = no_drive("q:\\x".into(), b'q', &drives);
+        assert_eq!(error.to_string(), "q:\\x: the guest has no drive q:");
+        assert!(format!("{error:?}").contains("its drives are C: (/dev/sda2), E: (/dev/sdb1)"), "{error:?}");
+    }
+}
