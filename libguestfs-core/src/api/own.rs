@@ -60,4 +60,9 @@ pub trait Own: Host {
     /// paths of its keys begin with, and the key's path in the hive. `systemroot` is the directory that Windows is in.
     #[call(1_000_022)]
     fn internal_registry_locate(&mut self, systemroot: &Pathname, key: &PlainString) -> Result<Vec<BString>>;
+
+    /// What may be stale in what is mounted, because its filesystem was not left clean and is read as it is: its device and
+    /// a sentence for people each.
+    #[call(1_000_030)]
+    fn internal_mount_warnings(&mut self) -> Result<Vec<BString>>;
 }

@@ -163,6 +163,15 @@ impl Guestfs {
         own(self.internal_inspect_notes(), Vec::new)
     }
 
+    /// What may be stale in what is mounted, because its filesystem was not left clean, a sentence each; nothing if the
+    /// daemon is one of libguestfs, which does not say.
+    ///
+    /// # Errors
+    /// If the daemon fails.
+    pub fn mount_warnings(&self) -> Result<Vec<BString>> {
+        own(self.internal_mount_warnings(), Vec::new)
+    }
+
     /// Mountables of the snapshots of `root`; none if the daemon is one of libguestfs, which has them among the roots.
     ///
     /// # Errors

@@ -4,26 +4,33 @@
 //! tools do. A path without a drive is one of the system's, with either kind of slash. What is a path of another guest stays
 //! as it is.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Guestfs;
 
 use crate::guest::{about_path, mount_system};
-use crate::{Error, Result};
+use crate::{Error, Result, Session};
 
 /// What guestfish has before such a path. It is not needed here, and does no harm.
 const PREFIX: &[u8] = b"win:";
 
 /// Finds what the user's paths name in a guest.
 #[derive(Debug)]
-pub struct GuestPaths(Kind);
+pub struct GuestPaths {
+    kind: Kind,
+    /// Was what is mounted now asked whether it was left clean?
+    is_asked: bool,
+    /// What was said of it.
+    said: BTreeSet<BString>,
+}
 
 #[derive(Debug)]
 enum Kind {
     /// Filesystems are mounted by hand: nothing is known of drives.
     ByHand,
-    /// An operating system that has no drives, as people know it.
+    /// An operating system that has no drives, by its name.
     Plain(String),
     Windows(Drives),
 }
@@ -39,9 +46,13 @@ struct Drives {
 }
 
 impl GuestPaths {
+    fn new(kind: Kind) -> Self {
+        GuestPaths { kind, is_asked: false, said: BTreeSet::new() }
+    }
+
     /// For a guest whose filesystems are mounted by hand.
     pub(crate) fn by_hand() -> Self {
-        GuestPaths(Kind::ByHand)
+        GuestPaths::new(Kind::ByHand)
     }
 
     /// For the operating system on `root`, which is mounted.
@@ -49,10 +60,12 @@ impl GuestPaths {
     /// # Errors
     /// If the daemon fails.
     pub(crate) fn of_system(handle: &Guestfs, root: &BStr) -> Result<Self> {
-        Ok(GuestPaths(if handle.inspect_get_type(root)? == "windows" {
+        Ok(GuestPaths::new(if handle.inspect_get_type(root)? == "windows" {
             Kind::Windows(Drives { root: root.to_owned(), list: None, mounted: None })
         } else {
-            Kind::Plain(handle.inspect_get_product_name(root)?.to_string())
+            let distro = handle.inspect_get_distro(root)?;
+            let name = if distro == "unknown" { handle.inspect_get_type(root)? } else { distro };
+            Kind::Plain(name.to_string())
         }))
     }
 
@@ -61,10 +74,35 @@ impl GuestPaths {
     /// # Errors
     /// If there is no such drive, or it can't be mounted.
     pub fn mount_for(&mut self, handle: &Guestfs, path: &BStr) -> Result<()> {
-        match &mut self.0 {
-            Kind::Windows(drives) => drives.mount(handle, split(path).0, path),
-            Kind::ByHand | Kind::Plain(_) => Ok(()),
+        if let Kind::Windows(drives) = &mut self.kind
+            && drives.mount(handle, split(path).0, path)?
+        {
+            self.is_asked = false;
         }
+        Ok(())
+    }
+
+    /// What the user should know of what is mounted now: a filesystem that was not left clean may be stale in part. Each is
+    /// given once.
+    ///
+    /// # Errors
+    /// If the daemon fails.
+    pub fn warnings(&mut self, handle: &Guestfs) -> Result<Vec<Error>> {
+        if std::mem::replace(&mut self.is_asked, true) {
+            return Ok(Vec::new());
+        }
+        let mut found = handle.mount_warnings()?;
+        found.retain(|text| self.said.insert(text.clone()));
+        Ok(found.into_iter().map(|text| Error::new(text.to_string())).collect())
+    }
+
+    /// [`warnings`](Self::warnings) on standard error.
+    ///
+    /// # Errors
+    /// If the daemon fails.
+    pub fn warn(&mut self, handle: &Guestfs, session: &mut Session) -> Result<()> {
+        self.warnings(handle)?.iter().for_each(|warning| session.warn(warning));
+        Ok(())
     }
 
     /// The path in what is mounted of what the user calls `path`; its drive is mounted from then on. Of a Windows, the path
@@ -73,15 +111,21 @@ impl GuestPaths {
     /// # Errors
     /// If it is no path, there is no such drive or directory, or the drive can't be mounted.
     pub fn find(&mut self, handle: &Guestfs, path: &BStr) -> Result<BString> {
+        self.mount_for(handle, path)?;
         let (drive, rest) = split(path);
-        match &mut self.0 {
-            Kind::Windows(drives) => {
-                drives.mount(handle, drive, path)?;
+        match &self.kind {
+            Kind::Windows(_) => {
                 let slashes = rest.replace(b"\\", b"/");
                 if !slashes.starts_with(b"/") {
                     return Err(no_slash(path));
                 }
-                handle.case_sensitive_path(&slashes).map_err(|e| about_path(handle, &slashes, e))
+                let found = handle.case_sensitive_path(&slashes);
+                let mut found = found.map_err(|e| about_path(handle, &slashes, e))?;
+                // It says that a directory is meant.
+                if slashes.ends_with(b"/") && !found.ends_with(b"/") {
+                    found.push(b'/');
+                }
+                Ok(found)
             }
             _ if path.starts_with(b"/") => Ok(path.to_owned()),
             Kind::ByHand if drive.is_some() => Err(no_slash(path).hint(
@@ -96,8 +140,8 @@ impl GuestPaths {
 }
 
 impl Drives {
-    /// Mounts the drive that `path` names, or the system.
-    fn mount(&mut self, handle: &Guestfs, letter: Option<u8>, path: &BStr) -> Result<()> {
+    /// Mounts the drive that `path` names, or the system. Says whether that was not mounted before.
+    fn mount(&mut self, handle: &Guestfs, letter: Option<u8>, path: &BStr) -> Result<bool> {
         let wanted = match letter {
             Some(letter) => {
                 let device = self.device(handle, letter, path)?;
@@ -108,7 +152,7 @@ impl Drives {
             None => None,
         };
         if wanted == self.mounted {
-            return Ok(());
+            return Ok(false);
         }
         handle.umount_all()?;
         match &wanted {
@@ -117,7 +161,7 @@ impl Drives {
             None => mount_system(handle, &self.root, |_| {})?,
         }
         self.mounted = wanted;
-        Ok(())
+        Ok(true)
     }
 
     fn device(&mut self, handle: &Guestfs, letter: u8, path: &BStr) -> Result<BString> {

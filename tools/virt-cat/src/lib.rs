@@ -60,6 +60,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
 
 fn print(handle: &Guestfs, paths: &mut GuestPaths, path: &BStr, session: &mut Session) -> Result<()> {
     let found = paths.find(handle, path)?;
+    paths.warn(handle, session)?;
     handle.download(&found, &mut session.out).map_err(|e| about_path(handle, &found, e))
 }
 

@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, OLD_STYLE, Section};
+use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, OLD_STYLE, Section, WINDOWS};
 
 /// The manual of virt-cat.
 pub const MANUAL: Manual = Manual {
@@ -15,12 +15,6 @@ Files are given by their full paths in the guest, beginning with a slash. Symbol
 would follow them, and never lead out of it. Several files are printed one after the other, byte for byte.",
     sections: &[WINDOWS, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-ls", 1), ("guestfish", 1), ("guestfs", 3)],
-};
-
-const WINDOWS: Section = Section {
-    title: "WINDOWS PATHS",
-    text: r"In a Windows guest, backslashes stand for slashes, upper and lower case are the same, and a path may begin with a
-drive letter, which the guest's own table of drives explains: C:\Windows\win.ini.",
 };
 
 const EXAMPLES: Section = Section {

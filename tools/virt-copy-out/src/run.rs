@@ -48,6 +48,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
         let operand = BStr::new(operand.as_bytes());
         match paths.find(&handle, operand).and_then(|path| expand(&handle, path.as_bstr())) {
             Ok(list) => {
+                paths.warn(&handle, session)?;
                 total = total.map(|total: u64| total.saturating_add(size(&handle, &list)));
                 found.extend(list.into_iter().map(|path| Source { operand, path }));
             }

@@ -37,6 +37,8 @@ pub(crate) struct Filesystem {
     pub(crate) uuid: BString,
     /// What statvfs(3) shows, or why it can't be had.
     pub(crate) space: Result<Statvfs>,
+    /// What of it may be stale.
+    pub(crate) warnings: Vec<Error>,
 }
 
 /// Examines a guest, with labels and UUIDs of filesystems if those are printed.
@@ -79,12 +81,15 @@ fn filesystem(
     kind: BString,
     names: bool,
 ) -> Option<Filesystem> {
+    let mut warnings = Vec::new();
     let space = if kind == UNKNOWN {
         // What can't even be looked at has no name either, and does not go unsaid.
         Err(handle.vfs_type(mountable).err()?)
     } else {
-        space(handle, mountable)
+        space(handle, mountable, &mut warnings)
     };
+    let warnings =
+        warnings.into_iter().map(|text: BString| Error::new(format!("{}:{text}", guest.name))).collect();
     let device = handle.canonical_device_name(mountable).unwrap_or_else(|_| mountable.to_owned());
     let space = space.map_err(|error| {
         let is_missing = kind == UNKNOWN && !needs_appliance(&error);
@@ -97,13 +102,19 @@ fn filesystem(
     } else {
         Default::default()
     };
-    Some(Filesystem { device, kind, label, uuid, space })
+    Some(Filesystem { device, kind, label, uuid, space, warnings })
 }
 
-fn space(handle: &Guestfs, mountable: &BStr) -> libguestfs_core::Result<Statvfs> {
+fn space(
+    handle: &Guestfs,
+    mountable: &BStr,
+    warnings: &mut Vec<BString>,
+) -> libguestfs_core::Result<Statvfs> {
     handle.mount_ro(mountable, "/")?;
     let space = handle.statvfs("/");
+    let stale = handle.mount_warnings();
     handle.umount_all()?;
+    warnings.extend(stale?);
     space
 }
 

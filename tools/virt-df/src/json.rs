@@ -83,6 +83,10 @@ impl Serialize for Filesystem {
             }
             Err(error) => map.serialize_entry("error", &error.to_string())?,
         }
+        if !self.warnings.is_empty() {
+            let warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
+            map.serialize_entry("warnings", &warnings)?;
+        }
         map.end()
     }
 }
@@ -134,6 +138,7 @@ mod tests {
             kind: "ext4".into(),
             label: "root".into(),
             uuid: "".into(),
+            warnings: if device.ends_with('2') { vec![Error::new("stale")] } else { Vec::new() },
             space,
         };
         let mut out = Vec::new();
@@ -159,7 +164,8 @@ mod tests {
                     {"device": "/dev/sda1", "type": "ext4", "label": "root", "block_size": 1024, "size": 102_400,
                      "used": 61_440, "free": 40_960, "available": 30_720, "inodes": 8, "inodes_used": -1,
                      "inodes_free": 9, "inodes_available": 9},
-                    {"device": "/dev/sda2", "type": "ext4", "label": "root", "error": "damaged"},
+                    {"device": "/dev/sda2", "type": "ext4", "label": "root", "error": "damaged",
+                     "warnings": ["stale"]},
                 ]},
                 {"guest": "c\u{fffd}", "guest_base64": "Y/8=", "disks": [{"path": "c"}], "filesystems": [],
                  "errors": ["no such file"]},

@@ -65,6 +65,9 @@ impl Form {
                 (Form::Json(_), Ok(_)) => {}
                 (_, Err(error)) => session.fail(error),
             }
+            if matches!(self, Form::Table { .. }) {
+                filesystem.warnings.iter().for_each(|warning| session.warn(warning));
+            }
         }
         for failure in &examined.failures {
             session.fail(failure);

@@ -183,7 +183,13 @@ impl Looking<'_> {
                 self.report.failures.push(about(self.guest, error));
                 Ok(false)
             }
-            other => other.map(|()| true),
+            other => {
+                other?;
+                for warning in handle.mount_warnings()? {
+                    self.warn(Error::new(warning.to_string()));
+                }
+                Ok(true)
+            }
         }
     }
 

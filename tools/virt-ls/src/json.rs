@@ -8,7 +8,7 @@
 //! ]},
 //! {"directory":"/nothing","entries":[
 //! ],"error":"…"}
-//! ]}
+//! ],"warnings":["…"]}
 //! ```
 //!
 //! The manual page describes it for users. Whatever a program could rely on changes with [`VERSION`] only; keys may be
@@ -18,6 +18,7 @@ use std::io::{self, Write};
 
 use bstr::BStr;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use virt_common::Error;
 use virt_common::json::text;
 
 use crate::options::Mode;
@@ -72,8 +73,13 @@ impl Document {
         out.write_all(b"}")
     }
 
-    pub(crate) fn end(self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(b"\n]}\n")
+    pub(crate) fn end(self, warnings: &[Error], out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(b"\n]")?;
+        if !warnings.is_empty() {
+            let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+            write!(out, ",\"warnings\":{}", serde_json::to_string(&warnings)?)?;
+        }
+        out.write_all(b"}\n")
     }
 }
 
@@ -148,7 +154,7 @@ mod tests {
         document.end_directory(None, &mut out).unwrap();
         document.begin_directory(BStr::new("/nothing"), &mut out).unwrap();
         document.end_directory(Some("not there"), &mut out).unwrap();
-        document.end(&mut out).unwrap();
+        document.end(&[Error::new("it may be \"stale\"")], &mut out).unwrap();
 
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!((&json["schema"], &json["version"]), (&"virt-ls".into(), &1.into()));
@@ -164,13 +170,15 @@ mod tests {
             json["directories"][1],
             serde_json::json!({"directory": "/nothing", "entries": [], "error": "not there"})
         );
+        assert_eq!(json["warnings"], serde_json::json!(["it may be \"stale\""]));
     }
 
     #[test]
     fn a_listing_of_nothing_is_a_document() {
         let mut out = Vec::new();
-        Document::begin(Mode::Names, &mut out).unwrap().end(&mut out).unwrap();
+        Document::begin(Mode::Names, &mut out).unwrap().end(&[], &mut out).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(json["directories"], serde_json::json!([]));
+        assert!(json.get("warnings").is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, OLD_STYLE, Section};
+use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, OLD_STYLE, Section, WINDOWS};
 
 /// The manual of virt-ls.
 pub const MANUAL: Manual = Manual {
@@ -17,7 +17,7 @@ started, mounted or written for it: the disks are read by a locked-down child pr
 running.
 
 Several directories are listed one after the other, with nothing between.",
-    sections: &[MODES, RECORDS, JSON, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
+    sections: &[MODES, RECORDS, JSON, WINDOWS, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("guestfish", 1), ("guestfs", 3)],
 };
 
@@ -105,6 +105,9 @@ With mode "names", objects with the key "name". With "recursive", with the key "
 (bytes), "uid", "gid", times in seconds since 1970 ("atime", "mtime", "ctime", negative before) with their nanoseconds \
 ("atime_nsec"...), "inode", "nlink", "blocks" (of 512 bytes), "device" ([major, minor]); "rdev" of character and block \
 devices only; "checksum" of regular files with --checksum; "target" of symbolic links.
+
+= warnings
+What may be stale in what was listed, because a filesystem was not left clean: messages. Not there if there are none.
 
 A name, path or target that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and \
 exactly under a second key that ends in "_base64" ("path_base64"), as Base64 of its bytes."#,

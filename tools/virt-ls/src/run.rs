@@ -32,15 +32,20 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     let format = format(options);
     let mut document =
         if options.json { Some(Document::begin(mode, &mut session.out).map_err(broken)?) } else { None };
+    let mut warnings = Vec::new();
     for operand in &operands {
         let directory = BStr::new(operand.as_bytes());
         let checksum = options.checksum.as_deref();
         let listed = match &mut document {
             None => paths.find(&handle, directory).and_then(|directory| {
+                paths.warn(&handle, session)?;
                 list_text(&handle, mode, directory.as_bstr(), &format, checksum, session)
             }),
             Some(document) => list_json(&handle, mode, directory, &mut paths, document, checksum, session),
         };
+        if document.is_some() && handle.is_ready() {
+            warnings.extend(paths.warnings(&handle)?);
+        }
         if let Err(e) = listed {
             if session.out.has_failed() {
                 return Ok(());
@@ -49,7 +54,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
         }
     }
     if let Some(document) = document {
-        document.end(&mut session.out).map_err(broken)?;
+        document.end(&warnings, &mut session.out).map_err(broken)?;
     }
     handle.shutdown()?;
     Ok(())

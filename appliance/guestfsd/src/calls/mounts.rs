@@ -1,6 +1,7 @@
 //! Mounting, and what is mounted.
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
+use disk::fs::ntfs::Ntfs;
 use libguestfs_core::Result;
 use libguestfs_core::api::{Hashtable, InternalMountable, MOUNTABLE_BTRFSVOL, MOUNTABLE_DEVICE, UmountOpts};
 
@@ -76,6 +77,27 @@ impl Guestfsd {
             return Err(refused("do_rmmountpoint: path must start with a / character"));
         }
         self.engine.remove_mount_point(path).at(path)
+    }
+
+    /// NTFS is the filesystem whose journal nobody replays but Windows.
+    pub(crate) fn internal_mount_warnings(&mut self) -> Result<Vec<BString>> {
+        let mut warnings = Vec::new();
+        for mount in self.engine.mount_points() {
+            let mountable = self.mountable(mount.mountable.as_bstr())?;
+            let device = mountable.device();
+            let source = self.engine.open_block(device).at(device)?;
+            let is_ntfs = Ntfs::is_on(source.as_ref()).map_err(|e| Failure::disk(device, e)).at(device)?;
+            if !is_ntfs {
+                continue;
+            }
+            match Ntfs::open(source).and_then(|ntfs| ntfs.state()) {
+                Ok(state) => warnings.extend(state.warnings().map(|text| format!("{device}: {text}").into())),
+                Err(e) => {
+                    warnings.push(format!("{device}: whether it was left clean can't be read: {e}").into());
+                }
+            }
+        }
+        Ok(warnings)
     }
 
     pub(crate) fn internal_parse_mountable(&mut self, mountable: &BStr) -> Result<InternalMountable> {

@@ -15,6 +15,7 @@ impl Own for Guestfsd {
         internal_inspect_deployment(root: &Mountable) -> BString;
         internal_registry_export(hive: &DevOrPath, logs: &DeviceList, key: &PlainString, content: &mut FileOut<'_>, opts: &InternalRegistryExportOpts) -> ();
         internal_registry_notes() -> Vec<BString>;
+        internal_mount_warnings() -> Vec<BString>;
         internal_registry_locate(systemroot: &Pathname, key: &PlainString) -> Vec<BString>;
     }
 }
