@@ -97,7 +97,7 @@ impl VolumeKind {
             VolumeKind::Spanned => "spanned",
             VolumeKind::Striped => "striped",
             VolumeKind::Mirrored => "mirrored",
-            VolumeKind::Raid5 => "raid5",
+            VolumeKind::Raid5 => "RAID5",
         }
     }
 }
