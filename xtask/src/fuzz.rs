@@ -24,6 +24,7 @@ const TARGETS: &[&str] = &[
     "image",
     "partition",
     "lvm2",
+    "ldm",
     "probe",
     "ext",
     "filesystem",

@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("image", image::image),
     ("partition", tables::partition),
     ("lvm2", tables::lvm2),
+    ("ldm", tables::ldm),
     ("probe", tables::probe),
     ("ext", filesystem::filesystem),
     ("filesystem", filesystem::filesystem),

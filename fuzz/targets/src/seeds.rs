@@ -43,6 +43,30 @@ const PACKED: &[&str] = &[
     concat!("xz -dc '", env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/ntfs/small.img.xz' >\"$2\""),
 ];
 
+/// Sectors of a database up to the last record of the disk crate's dynamic disks, and where the database is put.
+const LDM_USED: usize = 64;
+const LDM_AT: usize = 16;
+
+/// The first of the disk crate's dynamic disks, with its database close to its start and without the part that is empty.
+fn dynamic_disk() -> Result<Vec<u8>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/ldm/disks.img.xz");
+    let output = Command::new("xz").args(["-dc", path]).output().context("cannot run xz")?;
+    ensure!(output.status.success(), "xz -dc {path}");
+    let disks = output.stdout;
+    // One disk has 8 MiB, of which the last one is the database.
+    let mut seed = disks[..LDM_AT * 512].to_vec();
+    seed.extend_from_slice(&disks[(7 << 20)..][..LDM_USED * 512]);
+    let mut number = |at: usize, value: &[u8]| seed[at..at + value.len()].copy_from_slice(value);
+    number(6 * 512 + 0x12b, &u64::try_from(LDM_AT)?.to_be_bytes());
+    // "config" of the two TOCBLOCKs, and the number of VBLKs: four to a sector.
+    let config = LDM_USED - 17;
+    for toc in [1, 2] {
+        number((LDM_AT + toc) * 512 + 0x2e + 8, &u64::try_from(config)?.to_be_bytes());
+    }
+    number((LDM_AT + 17) * 512 + 4, &u32::try_from(config * 4)?.to_be_bytes());
+    Ok(seed)
+}
+
 fn head(source: &dyn ReadAt) -> Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(HEAD.min(source.len()))?];
     source.read_at(0, &mut bytes)?;
@@ -77,6 +101,7 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
                 }
             }
         }
+        "ldm" => seeds.push(dynamic_disk()?),
         "ext" => {
             for options in EXT {
                 seeds.push(small_ext(options)?);

@@ -1,4 +1,4 @@
-//! What names the parts of a disk: partition tables, LVM2 metadata, superblocks.
+//! What names the parts of a disk: partition tables, LVM2 metadata, databases of dynamic disks, superblocks.
 
 use std::sync::Arc;
 
@@ -42,17 +42,57 @@ pub(crate) fn lvm2(data: &[u8]) {
     let Ok(volumes) = volume::lvm2::scan(&devices) else { return };
     for group in &volumes.groups {
         for logical in &group.volumes {
-            let Ok(device) = logical.open() else { continue };
-            if device.len() < 4096 {
-                continue;
+            if let Ok(device) = logical.open() {
+                read_ends(&device);
             }
-            let mut buffers = [[0; 4096]; 2];
-            for start in [0, device.len() - 4096] {
-                let results = buffers.each_mut().map(|buffer| device.read_at(start, buffer).is_ok());
-                assert_eq!(results[0], results[1]);
-                assert_eq!(buffers[0], buffers[1]);
-            }
-            assert!(device.read_at(device.len(), &mut [0]).is_err(), "a volume ends where it says");
+        }
+    }
+}
+
+/// Both ends of a volume read the same twice, and nothing is behind.
+fn read_ends(device: &Arc<dyn ReadAt>) {
+    if device.len() < 4096 {
+        return;
+    }
+    let mut buffers = [[0; 4096]; 2];
+    for start in [0, device.len() - 4096] {
+        let results = buffers.each_mut().map(|buffer| device.read_at(start, buffer).is_ok());
+        assert_eq!(results[0], results[1]);
+        assert_eq!(buffers[0], buffers[1]);
+    }
+    assert!(device.read_at(device.len(), &mut [0]).is_err(), "a volume ends where it says");
+}
+
+/// Where in a dynamic disk with an MBR its own identifier stands.
+pub(crate) const LDM_DISK: usize = 6 * 512 + 0x30;
+/// Disks of a group that are made from one.
+const LDM_DISKS: usize = 8;
+
+/// A dynamic disk, once for each disk that its database knows: volumes that open can be read as they say, and a volume is
+/// only as large as what its partitions can hold.
+pub(crate) fn ldm(data: &[u8]) {
+    let disk = |data: Vec<u8>| -> Arc<dyn ReadAt> { Arc::new(Padded { data, len: DISK }) };
+    let alone = [(BString::from("/dev/sda"), disk(data.to_vec()))];
+    let partitions = volume::ldm::partitions(&alone[0].1).ok().flatten().unwrap_or_default();
+    assert!(partitions.iter().all(|(start, len)| start + len <= DISK), "a partition goes past the disk");
+    let Ok(found) = volume::ldm::scan(&alone) else { return };
+    let known = found.groups.iter().flat_map(|group| &group.disks).take(LDM_DISKS);
+    let mut disks = Vec::new();
+    for (number, known) in known.enumerate() {
+        let mut copy = data.to_vec();
+        let guid = known.guid.to_string();
+        if let Some(field) = copy.get_mut(LDM_DISK..LDM_DISK + guid.len()) {
+            field.copy_from_slice(guid.as_bytes());
+        }
+        disks.push((BString::from(format!("/dev/sd{number}")), disk(copy)));
+    }
+    let Ok(found) = volume::ldm::scan(&disks) else { return };
+    for group in &found.groups {
+        for volume in &group.volumes {
+            let Ok(device) = volume.open() else { continue };
+            let held: u64 = volume.partitions.iter().map(|part| group.partitions[*part].len).sum();
+            assert!(device.len() <= held, "{} bytes of {held}", device.len());
+            read_ends(&device);
         }
     }
 }

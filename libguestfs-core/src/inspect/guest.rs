@@ -149,7 +149,7 @@ pub struct MbrPartition {
 pub struct DynamicVolume {
     /// The volume.
     pub device: BString,
-    /// Its GUID, in the form that GUIDs have on disks.
+    /// Its GUID as Windows may remember it; a volume comes up once for each order of bytes.
     pub guid: [u8; 16],
 }
 

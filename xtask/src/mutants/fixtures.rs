@@ -46,7 +46,12 @@ enum Kind {
     Partitioned { table: &'static str, start: u64 },
     /// Physical volumes that come with the tests of the disk crate.
     Lvm(&'static [&'static str]),
+    /// Dynamic disks that come with the tests of the disk crate: their positions in the file.
+    Dynamic(&'static [usize]),
 }
+
+/// Size of each of those, in MiB.
+const DYNAMIC_DISK: usize = 8;
 
 /// What images and partitions hold: an `Ext` fixture, and its size.
 const INNER: &str = "ext4-plain";
@@ -120,6 +125,8 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("lvm", Kind::Lvm(&["plain1", "plain2", "plain3"])),
     ("lvm-ring", Kind::Lvm(&["ring"])),
     ("lvm-fancy", Kind::Lvm(&["fancy1", "fancy2", "fancy3", "fancy4"])),
+    ("ldm", Kind::Dynamic(&[0, 1, 2, 3])),
+    ("ldm-gpt", Kind::Dynamic(&[5, 6, 7])),
 ];
 
 /// All fixtures.
@@ -148,8 +155,13 @@ impl Fixture {
             Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
             Kind::Packed(_) if self.name.starts_with("erofs") => Some(checksums::erofs::repair),
             Kind::Packed(_) if self.name.starts_with("ntfs") => Some(checksums::ntfs::repair),
-            // SquashFS has no checksums but those of its compressors.
-            Kind::Packed(_) | Kind::Fat(..) | Kind::Qcow2(_) | Kind::Partitioned { .. } => None,
+            Kind::Dynamic(_) if self.name == "ldm-gpt" => Some(checksums::gpt::repair),
+            // Databases of dynamic disks have no checksums that are known, SquashFS none but those of its compressors.
+            Kind::Dynamic(_)
+            | Kind::Packed(_)
+            | Kind::Fat(..)
+            | Kind::Qcow2(_)
+            | Kind::Partitioned { .. } => None,
         }
     }
 
@@ -157,6 +169,7 @@ impl Fixture {
     pub(super) fn images(&self, dir: &Path) -> Vec<PathBuf> {
         match self.kind {
             Kind::Lvm(parts) => parts.iter().map(|part| dir.join(format!("lvm-{part}.img"))).collect(),
+            Kind::Dynamic(disks) => disks.iter().map(|disk| dir.join(format!("ldm-{disk}.img"))).collect(),
             _ => vec![dir.join(format!("{}.img", self.name))],
         }
     }
@@ -198,6 +211,19 @@ impl Fixture {
                 let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/data/lvm");
                 for (part, image) in parts.iter().zip(&images) {
                     let script = format!("xz -dc {}/{part}.img.xz > {}", data.display(), image.display());
+                    run(Command::new("sh").args(["-c", &script]))?;
+                }
+                return Ok(());
+            }
+            Kind::Dynamic(disks) => {
+                let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/data/ldm/disks.img.xz");
+                for (disk, image) in disks.iter().zip(&images) {
+                    let skip = disk * DYNAMIC_DISK;
+                    let script = format!(
+                        "xz -dc {} | dd of={} bs=1M skip={skip} count={DYNAMIC_DISK} iflag=fullblock status=none",
+                        all.display(),
+                        image.display()
+                    );
                     run(Command::new("sh").args(["-c", &script]))?;
                 }
                 return Ok(());

@@ -8,7 +8,7 @@ use bstr::BString;
 use disk::cache::Cached;
 use disk::fs::{FileType, Filesystem, InodeId, SubvolumeName};
 use disk::image::{self, NoRelated};
-use disk::volume::lvm2;
+use disk::volume::{ldm, lvm2};
 use disk::{Error, ReadAt, Result, partition, probe};
 
 /// Size of the cache under each disk, in bytes.
@@ -48,12 +48,15 @@ impl Found {
 pub(super) fn read(files: Vec<Arc<dyn ReadAt>>, content: bool) -> Found {
     let mut found = Found::default();
     let mut devices: Vec<(BString, Arc<dyn ReadAt>)> = Vec::new();
+    let mut disks: Vec<(BString, Arc<dyn ReadAt>)> = Vec::new();
     for (n, file) in files.into_iter().enumerate() {
         let opened = image::open(file, None, &mut NoRelated);
         let Some(disk) = found.note(opened) else { continue };
         let disk: Arc<dyn ReadAt> = Arc::new(Cached::new(disk, CACHE));
         let name = format!("/dev/sd{n}");
         found.note(probe::probe(&disk));
+        found.note(ldm::partitions(&disk));
+        disks.push((name.clone().into(), Arc::clone(&disk)));
         let table = found.note(partition::read(&disk)).flatten();
         for partition in table.iter().flat_map(|table| &table.partitions) {
             let name = format!("{name}{}", partition.number);
@@ -67,6 +70,18 @@ pub(super) fn read(files: Vec<Arc<dyn ReadAt>>, content: bool) -> Found {
     let members: Vec<_> = devices.iter().map(|(_, device)| Arc::clone(device)).collect();
     for (_, device) in &devices {
         read_device(device, &members, content, &mut found);
+    }
+    if let Some(dynamic) = found.note(ldm::scan(&disks)) {
+        let volumes = dynamic.groups.iter().flat_map(|group| &group.volumes);
+        for volume in volumes {
+            let opened = volume.open();
+            if let Some(device) = found.note(opened) {
+                read_device(&device, &members, content, &mut found);
+            }
+        }
+        for problem in dynamic.problems {
+            found.note::<()>(Err(problem));
+        }
     }
     let Some(volumes) = found.note(lvm2::scan(&devices)) else { return found };
     for volume in volumes.groups.iter().flat_map(|group| &group.volumes) {

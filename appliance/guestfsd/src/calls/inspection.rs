@@ -9,8 +9,8 @@ use disk::ErrorKind;
 use disk::partition::PartitionType;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::inspect::{
-    self, Array, Disks, Entry, Filesystem, GptPartition, Guest, InspectError, Inspection, LogicalVolume,
-    MbrPartition, Mount, Opened, Root, Tag, Tree, Windows,
+    self, Array, Disks, DynamicVolume, Entry, Filesystem, GptPartition, Guest, InspectError, Inspection,
+    LogicalVolume, MbrPartition, Mount, Opened, Root, Tag, Tree, Windows,
 };
 use libguestfs_core::{Error, Result};
 
@@ -18,7 +18,7 @@ use super::devices::{ARRAY, is_array_member};
 use super::guest_tree::GuestTree;
 use crate::Guestfsd;
 use crate::engine::kernel::Kernel;
-use crate::engine::{MountRequest, PartitionDevice};
+use crate::engine::{MountRequest, PartitionDevice, names};
 use crate::error::{At, Failure, refused};
 
 /// Where a filesystem is mounted while it is looked at.
@@ -208,6 +208,8 @@ impl<'d> Guest for Looking<'d> {
             // Arrays may hold a system, and only a kernel puts them together; it has then done what can be done.
             filesystems.extend(daemon.array_members()?);
         }
+        // The halves of a mirror hold what the mirror holds; a system is on the volume.
+        filesystems.retain(|(mountable, _)| !mountable.starts_with(names::LDM_PARTITION.as_bytes()));
         // A hybrid medium has a table of partitions, none of which need hold the medium's filesystem.
         for disk in daemon.engine.disks() {
             let is_listed = filesystems.iter().any(|(mountable, _)| *mountable == disk);
@@ -224,8 +226,7 @@ impl<'d> Guest for Looking<'d> {
             unlocked: daemon.engine.kernel().map(Kernel::unlocked).unwrap_or_default(),
             gpt,
             mbr,
-            // The engines do not list them yet; a drive letter of one is left out.
-            dynamic: Vec::new(),
+            dynamic: dynamic_volumes(&daemon)?,
             filesystems: filesystems
                 .into_iter()
                 .map(|(mountable, kind)| Filesystem { mountable, kind })
@@ -310,6 +311,9 @@ fn partitions(daemon: &Guestfsd) -> Result<(Vec<GptPartition>, Vec<MbrPartition>
         daemon.engine.partitions().at("list_partitions")?
     {
         let Ok(Some(table)) = daemon.engine.partition_table(disk.as_bstr()) else { continue };
+        if table.is_dynamic() {
+            continue;
+        }
         let Some(entry) = table.partition(number) else { continue };
         match entry.partition_type {
             PartitionType::Gpt(kind) => {
@@ -325,6 +329,22 @@ fn partitions(daemon: &Guestfsd) -> Result<(Vec<GptPartition>, Vec<MbrPartition>
         }
     }
     Ok((gpt, mbr))
+}
+
+/// The volumes of dynamic disks that can be read. Which order of bytes Windows remembers their identifiers in is not told by
+/// any description, so both are given.
+fn dynamic_volumes(daemon: &Guestfsd) -> Result<Vec<DynamicVolume>> {
+    let disks = daemon.engine.ldm().at("ldm")?;
+    let mut volumes = Vec::new();
+    for group in &disks.groups {
+        for volume in group.volumes.iter().filter(|volume| volume.open().is_ok()) {
+            let device = names::ldm(names::LDM_VOLUME, &group.name, &volume.name);
+            for guid in [volume.guid.0, volume.guid.swapped()] {
+                volumes.push(DynamicVolume { device: device.clone(), guid });
+            }
+        }
+    }
+    Ok(volumes)
 }
 
 /// The logical volumes that can be read, with the names and UUIDs by which guests refer to them.

@@ -34,6 +34,8 @@ const TOC_NAME: usize = 8;
 const CONFIG: &[u8] = b"config";
 /// Most bytes of "config" that are read; Windows has 1481 sectors of 512 bytes.
 const MAX_CONFIG: u64 = 8 << 20;
+/// Bytes that are read at a time: what is asked for in small pieces is where damage is tried out.
+const READ: usize = 32 << 10;
 /// The only major version of a VMDB.
 const MAJOR: u16 = 4;
 /// Bytes of the head of a VBLK; of a whole VBLK, at most.
@@ -141,7 +143,11 @@ fn records(disk: &dyn ReadAt, at: u64, len: u64, head: &PrivHead) -> Result<Data
         return Err(Error::unsupported(format!("an LDM database of {len} bytes")));
     }
     let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
-    disk.read_at(at, &mut bytes)?;
+    let mut place = at;
+    for part in bytes.chunks_mut(READ) {
+        disk.read_at(place, part)?;
+        place = place.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
+    }
     if !bytes.starts_with(VMDB_MAGIC) {
         return Err(Error::corrupt(format!("no VMDB at byte {at}")));
     }
