@@ -60,7 +60,7 @@ fn programs() -> PathBuf {
         "debug" => "dev",
         other => other,
     };
-    let packages = ["virt-cat", "virt-copy-out", "virt-df", "virt-inspector", "virt-ls"]
+    let packages = ["virt-cat", "virt-copy-out", "virt-df", "virt-inspector", "virt-ls", "virt-win-reg"]
         .into_iter()
         .flat_map(|tool| ["--package", tool]);
     let arguments = ["build", "--quiet", "--profile", profile].into_iter().chain(packages);

@@ -61,6 +61,46 @@ pub trait Own: Host {
     #[call(1_000_022)]
     fn internal_registry_locate(&mut self, systemroot: &Pathname, key: &PlainString) -> Result<Vec<BString>>;
 
+    /// A piece of a `.reg` file, the last one if `ends`: its changes come after those of earlier files. `file` is its name
+    /// for messages, and `encoding`, `UTF-16LE` or `ASCII`, how its strings are stored.
+    #[call(1_000_023, replayed)]
+    fn internal_registry_change(
+        &mut self,
+        file: &PlainString,
+        encoding: &PlainString,
+        text: &Buffer,
+        ends: bool,
+    ) -> Result<()>;
+
+    /// The hives in the guest that these changes are for, as `internal_registry_locate` finds them.
+    #[call(1_000_024, replayed)]
+    fn internal_registry_hives(&mut self, systemroot: &Pathname) -> Result<Vec<BString>>;
+
+    /// A hive as it is with its changes, sound by the strictest reading. Nothing is written. The hive is given as to
+    /// `internal_registry_export`; all changes are for a hive on a device, and `prefix` is what their keys begin with.
+    #[call(1_000_025, cancellable)]
+    fn internal_registry_merge(
+        &mut self,
+        hive: &DevOrPath,
+        logs: &DeviceList,
+        prefix: &PlainString,
+        image: &mut FileOut<'_>,
+    ) -> Result<()>;
+
+    /// Why a file of the guest should not be written, as Windows left its volume: a sentence for people each.
+    #[call(1_000_026)]
+    fn internal_registry_obstacles(&mut self, path: &Pathname) -> Result<Vec<BString>>;
+
+    /// Puts a new hive in the place of an old one, and empties its logs. Whatever happens, there is the one or the other. The
+    /// old hive and its logs are kept as copies whose names have `backup` after that of the hive, unless it is empty.
+    #[call(1_000_027, cancellable)]
+    fn internal_registry_replace(
+        &mut self,
+        path: &Pathname,
+        image: &mut FileIn<'_>,
+        backup: &PlainString,
+    ) -> Result<()>;
+
     /// What may be stale in what is mounted, because its filesystem was not left clean and is read as it is: its device and
     /// a sentence for people each.
     #[call(1_000_030)]

@@ -67,6 +67,23 @@ pub fn open(
 /// # Errors
 /// If one of them can't be opened, or the launch fails.
 pub fn launch(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Result<Guestfs> {
+    launch_with(disks, common, keys, true)
+}
+
+/// The same with disks that can be written.
+///
+/// # Errors
+/// As [`launch`], and if a disk can't be written.
+pub fn launch_writable(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Result<Guestfs> {
+    for disk in disks {
+        let name = || disk.path.display().to_string();
+        let opened = std::fs::OpenOptions::new().read(true).write(true).open(&disk.path);
+        opened.map_err(|e| Error::because(name(), e).hint("the disk has to be written for this"))?;
+    }
+    launch_with(disks, common, keys, false)
+}
+
+fn launch_with(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions, readonly: bool) -> Result<Guestfs> {
     let handle = Guestfs::new()?;
     {
         // The environment may have turned them on already.
@@ -80,15 +97,15 @@ pub fn launch(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Resu
         waiting::show(&handle);
     }
     for disk in disks {
-        add(&handle, disk)?;
+        add(&handle, disk, readonly)?;
     }
     handle.launch()?;
     Ok(handle)
 }
 
-fn add(handle: &Guestfs, disk: &Disk) -> Result<()> {
+fn add(handle: &Guestfs, disk: &Disk, readonly: bool) -> Result<()> {
     let opts = AddDriveOpts {
-        readonly: Some(true),
+        readonly: Some(readonly),
         format: disk.format.clone(),
         blocksize: disk.blocksize,
         ..AddDriveOpts::default()

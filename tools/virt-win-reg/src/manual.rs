@@ -8,6 +8,9 @@ pub const MANUAL: Manual = Manual {
         "virt-win-reg [OPTIONS] DISK KEY [VALUE]",
         "virt-win-reg [OPTIONS] -a DISK [-a DISK]... KEY [VALUE]",
         "virt-win-reg [OPTIONS] --hive FILE [KEY [VALUE]]",
+        "virt-win-reg --merge [OPTIONS] DISK [REGFILE]...",
+        "virt-win-reg --merge [OPTIONS] -a DISK [-a DISK]... [REGFILE]...",
+        "virt-win-reg --merge [OPTIONS] --hive FILE [REGFILE]...",
     ],
     description: r#"virt-win-reg prints keys of the registry of a Windows guest, with all that is below them, in the form of
 the .reg files of Windows' own registry editor; or a single value. Nothing is started, mounted or written for it: the disks
@@ -18,8 +21,10 @@ line of text, several strings as a line each, a number as a line in decimal, any
 found whatever the case of their letters.
 
 A system that was not shut down leaves changes in the logs beside its hives, the files of the registry. They are applied
-while the hive is read, and a message says so; the disk stays as it is."#,
-    sections: &[REGISTRY, JSON, KEYS, EXAMPLES, DIFFERENCES, EXIT_STATUS, ENVIRONMENT],
+while the hive is read, and a message says so; the disk stays as it is.
+
+With --merge it is the other way round: changes in files of that form are made in the registry."#,
+    sections: &[REGISTRY, MERGING, JSON, KEYS, EXAMPLES, DIFFERENCES, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("virt-inspector", 1), ("hivexregedit", 1), ("guestfs", 3)],
 };
 
@@ -42,6 +47,36 @@ The user whose profile is in \Users\NAME or \Documents and Settings\NAME.
 
 HKEY_CURRENT_USER and HKLM\SYSTEM\CurrentControlSet are made by a running Windows and are in no hive. Which of ControlSet001,
 ControlSet002... a system uses is in the value Current of HKLM\SYSTEM\Select.",
+};
+
+const MERGING: Section = Section {
+    title: "MERGING",
+    text: r#"The virtual machine must not be running: two systems that write to one disk destroy it. A disk that qemu has open is
+refused.
+
+A REGFILE is what Windows' registry editor exports, in UTF-16 with a byte order mark or in UTF-8, with the first line
+"Windows Registry Editor Version 5.00", "REGEDIT4" or none. It may change several hives. Keys are made with all above them.
+
+    [HKEY_LOCAL_MACHINE\SOFTWARE\Example]
+    "Text"="a value"
+    "Number"=dword:0000002a
+    "Old"=-
+
+    [-HKEY_LOCAL_MACHINE\SOFTWARE\Unwanted]
+
+The value Old and the key Unwanted, with all below it, are deleted; that they are not there is no error.
+
+First, all hives that are changed are made anew in memory, from what is on the disk and in their logs, and read again from
+their first key to their last value. If that fails for one, or a line of a file makes no sense, nothing is written. Then an appliance, see
+LIBGUESTFS_BACKEND below, writes one after the other: each is written beside the old one, with its owner, permissions, security
+descriptor, attributes and time of creation, and takes its name when it is complete on the disk. A failure leaves the old hive or the new one. The
+logs beside it are then emptied.
+
+A volume that Windows did not leave clean is refused, and so is one of a Windows that is hibernated, which is also how
+fast startup leaves it: "shutdown /s /t 0" within the guest shuts it down completely, "chkdsk /f" mends a volume that is
+marked to be checked. A hive that is damaged is not changed.
+
+With --hive, keys are paths within the hive, or begin with what --prefix says. The file keeps its owner and permissions."#,
 };
 
 const JSON: Section = Section {
@@ -94,11 +129,20 @@ All settings of a user, as a program may read them:
 
 A hive that was copied out of a guest, with its logs beside it:
 
-    virt-win-reg --hive backup/SYSTEM '\Select'",
+    virt-win-reg --hive backup/SYSTEM '\Select'
+
+Changes in a guest, with the old hives kept as SOFTWARE.bak and so on:
+
+    virt-win-reg --merge --backup -a win.qcow2 changes.reg
+
+The same in a hive file, of which the text says HKEY_LOCAL_MACHINE\SYSTEM:
+
+    virt-win-reg --merge --hive SYSTEM --prefix 'HKEY_LOCAL_MACHINE\SYSTEM' changes.reg",
 };
 
 const DIFFERENCES: Section = Section {
     title: "DIFFERENCES",
     text: r"The program of libguestfs has -d for --debug; here -d names a guest, as in all other tools. Names of keys
-and values that are not ASCII are always printed in UTF-8.",
+and values that are not ASCII are always printed in UTF-8. A merge reads UTF-16 as well, makes keys that are missing above one, and
+needs no empty line between two keys.",
 };

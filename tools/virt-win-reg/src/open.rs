@@ -8,7 +8,9 @@ use std::{fs, io};
 use bstr::{BStr, BString};
 use libguestfs_core::Guestfs;
 use virt_common::options::Disk;
-use virt_common::{Ask, Error, Result, Session, about_locked, find_roots, launch, mount_system, no_system};
+use virt_common::{
+    Ask, Error, Result, Session, about_locked, find_roots, launch, launch_writable, mount_system, no_system,
+};
 
 use crate::options::Options;
 use crate::show::plain;
@@ -118,8 +120,19 @@ impl<const N: usize> Concat for [&OsStr; N] {
     }
 }
 
-/// A guest, with what its Windows mounts, and the path of the directory that Windows is in.
-pub(crate) fn guest(disks: &[Disk], options: &Options, session: &mut Session) -> Result<(Guestfs, BString)> {
+/// A guest with what its Windows mounts.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    pub(crate) handle: Guestfs,
+    /// The system's root filesystem.
+    pub(crate) root: BString,
+    /// The directory that Windows is in.
+    pub(crate) systemroot: BString,
+}
+
+/// The guest on `disks`, mounted read-only. The disks themselves can be written if a merge is wanted.
+pub(crate) fn guest(disks: &[Disk], options: &Options, session: &mut Session) -> Result<Windows> {
+    let launch = if options.merge { launch_writable } else { launch };
     let handle = launch(disks, &options.common(), &options.keys)?;
     let (roots, locked) = find_roots(&handle, &options.keys, Ask::User)?;
     if roots.is_empty() {
@@ -151,7 +164,7 @@ pub(crate) fn guest(disks: &[Disk], options: &Options, session: &mut Session) ->
     }
     mount_system(&handle, root, |warning| session.warn(&warning))?;
     let systemroot = handle.inspect_get_windows_systemroot(root)?;
-    Ok((handle, systemroot))
+    Ok(Windows { root: root.clone(), handle, systemroot })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use virt_common::{DiskOptions, Error, KeyOptions, Result, operands};
     name = "virt-win-reg",
     version,
     about = "Export and merge the registry of a Windows guest",
-    override_usage = "virt-win-reg [OPTIONS] DISK KEY [VALUE]\n       virt-win-reg [OPTIONS] -a DISK [-a DISK]... KEY [VALUE]\n       virt-win-reg [OPTIONS] --hive FILE [KEY [VALUE]]"
+    override_usage = "virt-win-reg [OPTIONS] DISK KEY [VALUE]\n       virt-win-reg [OPTIONS] -a DISK [-a DISK]... KEY [VALUE]\n       virt-win-reg [OPTIONS] --hive FILE [KEY [VALUE]]\n       virt-win-reg --merge [OPTIONS] DISK [REGFILE]...\n       virt-win-reg --merge [OPTIONS] -a DISK [-a DISK]... [REGFILE]...\n       virt-win-reg --merge [OPTIONS] --hive FILE [REGFILE]..."
 )]
 pub struct Options {
     #[command(flatten)]
@@ -30,6 +30,19 @@ pub struct Options {
     /// The same as -v
     #[arg(long)]
     debug: bool,
+
+    /// Keep the old hive and its logs when a merge writes a new one
+    ///
+    /// They stay beside it, under the hive's name and SUFFIX, .bak if none is given; a file that has that name already is not
+    /// touched, and nothing is merged then.
+    #[arg(long, value_name = "SUFFIX", num_args = 0..=1, require_equals = true, default_missing_value = ".bak", value_parser = suffix, requires = "merge")]
+    backup: Option<String>,
+
+    /// How strings are stored by a merge
+    ///
+    /// Windows stores strings as UTF-16LE, which is the default; ASCII is for programs that store a byte for each character.
+    #[arg(long, value_name = "UTF-16LE|ASCII", value_parser = encoding, requires = "merge")]
+    encoding: Option<String>,
 
     /// Work on a hive file, with no guest around it
     ///
@@ -56,6 +69,13 @@ pub struct Options {
     /// before the path of each key, and taken off KEY, if that begins so.
     #[arg(long, value_name = "PREFIX", requires = "hive")]
     pub(crate) prefix: Option<String>,
+
+    /// Merge .reg files into the registry
+    ///
+    /// The operands after the disk are files in the form of Windows' registry editor, UTF-16 or UTF-8; without any, or for
+    /// "-", standard input is read. See MERGING below. The virtual machine must not be running.
+    #[arg(long, conflicts_with_all = ["json", "max_depth", "unsafe_printable_strings"])]
+    pub(crate) merge: bool,
 
     /// Which system, if there are several with Windows
     ///
@@ -138,12 +158,35 @@ impl Options {
         Ok(Wanted { key, value: value.map(|value| if value == "@" { BString::default() } else { value }) })
     }
 
+    /// How strings are stored.
+    pub(crate) fn encoding(&self) -> &str {
+        self.encoding.as_deref().unwrap_or("UTF-16LE")
+    }
+
+    /// What the names of copies of old hives have after that of the hive; empty if there are to be none.
+    pub(crate) fn backup(&self) -> &str {
+        self.backup.as_deref().unwrap_or_default()
+    }
+
     /// The options of all tools, with --debug.
     pub(crate) fn common(&self) -> CommonOptions {
         let mut common = self.common.clone();
         common.verbose = common.verbose.saturating_add(self.debug.into());
         common
     }
+}
+
+fn suffix(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("a suffix has to have a character".into()),
+        text if text.contains('/') => Err("a suffix can't have a slash".into()),
+        text => Ok(text.into()),
+    }
+}
+
+fn encoding(text: &str) -> Result<String, String> {
+    let known = ["UTF-16LE", "ASCII"].into_iter().find(|known| known.eq_ignore_ascii_case(text));
+    known.map(str::to_owned).ok_or_else(|| "strings are stored as UTF-16LE or ASCII".into())
 }
 
 /// The command, with all that its manual and completions are made from.
@@ -207,8 +250,8 @@ mod tests {
         command.clone().debug_assert();
         assert_eq!(
             long_options(&command).join(" "),
-            "--add --blocksize --connect --debug --domain --echo-keys --format --help --hive --json --key \
-             --keys-from-stdin --max-depth --prefix --root --unsafe-printable-strings --verbose --version"
+            "--add --backup --blocksize --connect --debug --domain --echo-keys --encoding --format --help --hive --json \
+             --key --keys-from-stdin --max-depth --merge --prefix --root --unsafe-printable-strings --verbose --version"
         );
         assert_eq!(short_options(&command).join(" "), "-a -c -d -v -V -x");
     }

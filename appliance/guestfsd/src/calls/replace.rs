@@ -102,19 +102,23 @@ fn new_file(directory: &OwnedFd) -> engine::Result<(String, OwnedFd)> {
 fn fill(new: &OwnedFd, old: Option<&(OwnedFd, Stat)>, bytes: &[u8]) -> engine::Result<()> {
     write_all_at(new, bytes, 0)?;
     match old {
-        Some((old, status)) => {
-            carry::owner(status, new)?;
-            carry::mode(status, new)?;
-            carry::xattrs(old, new)?;
-            for name in NTFS {
-                if let Some(value) = attribute(old, name) {
-                    set_attribute(new, name, &value)?;
-                }
-            }
-        }
+        Some((old, status)) => belongings(old, status, new)?,
         None => fchmod(new, NEW_FILE)?,
     }
     Ok(fsync(new)?)
+}
+
+/// Gives a new file the owner, mode and attributes of an old one.
+pub(super) fn belongings(old: &OwnedFd, status: &Stat, new: &OwnedFd) -> engine::Result<()> {
+    carry::owner(status, new)?;
+    carry::mode(status, new)?;
+    carry::xattrs(old, new)?;
+    for name in NTFS {
+        if let Some(value) = attribute(old, name) {
+            set_attribute(new, name, &value)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_in_place(root: &Sysroot, path: &BStr, bytes: &[u8]) -> engine::Result<()> {

@@ -3,7 +3,7 @@
 use bstr::BString;
 use libguestfs_core::Result;
 use libguestfs_core::api::*;
-use libguestfs_core::server::FileOut;
+use libguestfs_core::server::{FileIn, FileOut};
 
 use crate::Guestfsd;
 
@@ -17,5 +17,10 @@ impl Own for Guestfsd {
         internal_registry_notes() -> Vec<BString>;
         internal_mount_warnings() -> Vec<BString>;
         internal_registry_locate(systemroot: &Pathname, key: &PlainString) -> Vec<BString>;
+        internal_registry_change(file: &PlainString, encoding: &PlainString, text: &Buffer, ends: bool) -> ();
+        internal_registry_hives(systemroot: &Pathname) -> Vec<BString>;
+        internal_registry_merge(hive: &DevOrPath, logs: &DeviceList, prefix: &PlainString, image: &mut FileOut<'_>) -> ();
+        internal_registry_obstacles(path: &Pathname) -> Vec<BString>;
+        internal_registry_replace(path: &Pathname, image: &mut FileIn<'_>, backup: &PlainString) -> ();
     }
 }

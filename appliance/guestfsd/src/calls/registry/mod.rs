@@ -6,6 +6,8 @@
 //! open     a hive and its logs, out of the tree or from disks
 //! json     keys with their values, a JSON object each
 //! value    one value, as hivexget prints it
+//! merge    changes of .reg files, applied in memory
+//! replace  a changed hive written back, in an appliance
 //! ```
 //!
 //! A call that reads a hive leaves notes: what of the logs was applied, and what is damaged. The caller asks for them by
@@ -13,7 +15,9 @@
 
 mod json;
 mod locate;
+mod merge;
 mod open;
+mod replace;
 mod value;
 
 use std::io::{self, Write};
@@ -37,6 +41,8 @@ const NOTES_MAX: usize = 20;
 pub(crate) struct Registry {
     /// What the last call met.
     notes: Vec<BString>,
+    /// What is to be merged.
+    changes: merge::Changes,
 }
 
 /// How keys are sent.
