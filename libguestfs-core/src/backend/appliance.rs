@@ -114,7 +114,7 @@ pub(super) fn words(drives: &[Drive], settings: &Settings) -> Vec<String> {
     }
     for (index, drive) in drives.iter().enumerate() {
         if let Some(label) = &drive.opts.label {
-            words.push(format!("guestfs_label={}:{label}", disk_name(index)));
+            words.push(format!("guestfs_label=sd{}:{label}", disk_letters(index)));
         }
     }
     let is_plausible = |term: &&str| {
@@ -126,8 +126,8 @@ pub(super) fn words(drives: &[Drive], settings: &Settings) -> Vec<String> {
     words
 }
 
-/// `sda` to `sdz`, `sdaa`…
-fn disk_name(mut index: usize) -> String {
+/// The letters in Linux's name of a disk: `a` to `z`, `aa`…
+pub(super) fn disk_letters(mut index: usize) -> String {
     let mut letters = Vec::new();
     loop {
         letters.push(char::from(b'a' + u8::try_from(index % 26).unwrap_or(0)));
@@ -136,7 +136,7 @@ fn disk_name(mut index: usize) -> String {
             None => break,
         }
     }
-    letters.iter().rev().fold("sd".into(), |name: String, letter| name + &letter.to_string())
+    letters.iter().rev().collect()
 }
 
 /// The directory for temporary files, which a kernel's memory may be as large as.
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn disks_are_named_as_linux_names_them() {
-        for (index, name) in [(0, "sda"), (25, "sdz"), (26, "sdaa"), (27, "sdab"), (254, "sdiu")] {
-            assert_eq!(disk_name(index), name);
+        for (index, name) in [(0, "a"), (25, "z"), (26, "aa"), (27, "ab"), (254, "iu")] {
+            assert_eq!(disk_letters(index), name);
         }
     }
 

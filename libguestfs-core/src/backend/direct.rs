@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use guestfs_appliance::KernelKind;
 use nix::sys::socket::SockType;
+use serde_json::json;
 
 use super::supervisor::{Program, Supervised};
 use super::{Backend, Running, appliance, kvm};
 use crate::backend::embedded::pair;
 use crate::handle::{Drive, Settings, open_image};
-use crate::wire::Channel;
+use crate::wire::{Channel, Way, Window};
 use crate::{Error, Result};
 
 /// What a processor of the host needs.
@@ -74,6 +75,8 @@ const PCI_DISKS_MAX: usize = 24;
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 /// The name of the channel's port, which is the original's.
 const PORT: &str = "org.libguestfs.channel.0";
+/// The name of the port on which free slots of a window are told.
+const WINDOW_PORT: &str = "org.libguestfs.window.0";
 /// Where an ext2 superblock has its magic number and UUID (linux/fs/ext4/ext4.h).
 const EXT_MAGIC_AT: u64 = 0x438;
 const EXT_UUID_AT: u64 = 0x468;
@@ -141,7 +144,8 @@ impl Backend for Direct {
         let (stream, guests) = pair(SockType::Stream)?;
         super::roomy(&stream, &guests);
         let fd = program.descriptor(guests);
-        program.args(["-device", "virtio-serial-pci"]);
+        // The number of ports is what the kernel makes queues for; the first one is a console's.
+        program.args(["-device", "virtio-serial-pci,max_ports=3"]);
         program.args(["-chardev", &format!("socket,id=channel0,fd={fd}")]);
         program.args(["-device", &format!("virtserialport,chardev=channel0,name={PORT}")]);
 
@@ -166,6 +170,7 @@ impl Backend for Direct {
             program.arg("-device").arg(format!("{device}drive={name},werror=report,rerror=report{sector}"));
         }
 
+        let mut channel = Channel::new(stream);
         let mut words: Vec<String> = vec!["panic=1".into(), format!("console={}", MACHINE.console)];
         words.extend(MACHINE.kernel.iter().map(ToString::to_string));
         words.extend(
@@ -180,16 +185,40 @@ impl Backend for Direct {
             if !kvm && smp.is_none() {
                 words.push(ONE_EMULATED.into());
             }
+            // The original's daemon knows no windows, and its appliance always has a root.
+            if !scsi {
+                let place = format!("/dev/vd{}", appliance::disk_letters(chains.len() + own.len()));
+                words.push(format!("guestfs_window={place},{WINDOW_PORT}"));
+                add_window(&mut program, &mut channel)?;
+            }
         }
         words.push("selinux=0".into());
         words.extend(appliance::words(drives, settings));
         program.arg("-append").arg(words.join(" "));
         Ok(Running {
-            channel: Channel::new(stream),
+            channel,
             command: program.describe(),
             process: Box::new(Supervised::start(vec![program], Some(appliance))?),
         })
     }
+}
+
+/// Adds a disk and a port for what is sent to the daemon: the channel's own port takes 4 KiB at a time. The other way it takes
+/// 32 KiB, and is no slower than a disk would be.
+fn add_window(program: &mut Program, channel: &mut Channel) -> Result<()> {
+    let memory = super::window_memory()?;
+    let node = json!({
+        "driver": "file", "node-name": "window", "locking": "off",
+        "filename": program.descriptor_path(super::copy(&memory)?.into()),
+    });
+    program.arg("-blockdev").arg(node.to_string());
+    program.args(["-device", "virtio-blk-pci,drive=window"]);
+    let (acks, guests) = pair(SockType::Stream)?;
+    let fd = program.descriptor(guests);
+    program.args(["-chardev", &format!("socket,id=window0,fd={fd}")]);
+    program.args(["-device", &format!("virtserialport,chardev=window0,name={WINDOW_PORT}")]);
+    channel.send_through(Window::new(memory, Way::ToDaemon, acks.into()).with_quick_line());
+    Ok(())
 }
 
 /// Chooses KVM or emulation; returns whether it is KVM.

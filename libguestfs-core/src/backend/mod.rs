@@ -13,14 +13,17 @@ mod supervisor;
 mod uml;
 mod unix;
 
+use std::ffi::CStr;
 use std::fmt::Debug;
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use bstr::BString;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::handle::{Drive, Settings};
-use crate::wire::Channel;
+use crate::wire::{Channel, WINDOWS_SIZE};
 use crate::{Error, Result};
 
 pub use control::{DriveMessage, FromDaemon, OpenedFile, Packet, RelatedRequest, ToDaemon, receive, send};
@@ -97,4 +100,21 @@ fn with_causes(error: &Error) -> BString {
 fn roomy(one: &OwnedFd, other: &OwnedFd) {
     let _ = setsockopt(one, sockopt::SndBuf, &STREAM_BUFFER);
     let _ = setsockopt(other, sockopt::SndBuf, &STREAM_BUFFER);
+}
+
+/// A file that has no place but memory.
+fn in_memory(name: &CStr) -> Result<File> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC);
+    fd.map(File::from).map_err(|e| Error::io("making a file in memory", e.into()))
+}
+
+/// Memory for the windows of a stream.
+fn window_memory() -> Result<File> {
+    let memory = in_memory(c"guestfs-window")?;
+    memory.set_len(WINDOWS_SIZE).map_err(|e| Error::io("making a file in memory", e))?;
+    Ok(memory)
+}
+
+fn copy(file: &File) -> Result<File> {
+    file.try_clone().map_err(|e| Error::io("duplicating a descriptor", e))
 }

@@ -10,7 +10,6 @@
 //! starts and reached through descriptors, and the directory where the kernel would note its process ID and make a
 //! control socket is one in which nothing can be made.
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,14 +18,13 @@ use std::path::{Path, PathBuf};
 
 use guestfs_appliance::KernelKind;
 use nix::libc;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::SockType;
 
 use super::supervisor::{Program, Supervised};
 use super::{Backend, Running, appliance};
 use crate::backend::embedded::pair;
 use crate::handle::{Drive, Settings};
-use crate::wire::{Channel, WINDOWS_SIZE, Way, Window};
+use crate::wire::{Channel, Way, Window};
 use crate::{Error, Result};
 
 /// Names of the kernel's program.
@@ -88,13 +86,11 @@ impl Backend for Uml {
         let fd = linux.descriptor(guests);
         linux.arg(format!("ssl0=fd:{fd}"));
         // What is sent goes through memory: the line takes one byte at a time, and gives little more.
-        let window = in_memory(c"guestfs-window")?;
-        window.set_len(WINDOWS_SIZE).map_err(|e| Error::io("making a file in memory", e))?;
+        let window = super::window_memory()?;
         let (acks, guests) = pair(SockType::Stream)?;
         let fd = linux.descriptor(guests);
         linux.arg(format!("ssl1=fd:{fd}"));
-        let copy = |file: &File| file.try_clone().map_err(|e| Error::io("making a file in memory", e));
-        let place = linux.descriptor_path(copy(&window)?.into());
+        let place = linux.descriptor_path(super::copy(&window)?.into());
         linux.arg(format!("iomem=mmapper,{place}"));
         let own = appliance::own_disks(&appliance)?;
         for (index, chain) in chains.iter().chain(&own).enumerate() {
@@ -131,7 +127,7 @@ impl Backend for Uml {
         let programs = if chains.len() + own.len() == 0 { vec![linux] } else { vec![disks, linux] };
         let mut channel = Channel::new(stream);
         let acks = File::from(acks);
-        channel.send_through(Window::new(copy(&window)?, Way::ToDaemon, copy(&acks)?));
+        channel.send_through(Window::new(super::copy(&window)?, Way::ToDaemon, super::copy(&acks)?));
         channel.receive_through(Window::new(window, Way::FromDaemon, acks));
         Ok(Running { channel, command, process: Box::new(Supervised::start(programs, Some(appliance))?) })
     }
@@ -139,14 +135,9 @@ impl Backend for Uml {
 
 /// The library with which it runs on processors of today, in a file in memory.
 fn shim() -> Result<OwnedFd> {
-    let file = in_memory(c"guestfs-uml-shim")?;
+    let file = super::in_memory(c"guestfs-uml-shim")?;
     guestfs_uml_shim::write(&file).map_err(|e| Error::io("making a file in memory", e))?;
     Ok(file.into())
-}
-
-fn in_memory(name: &CStr) -> Result<File> {
-    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC);
-    fd.map(File::from).map_err(|e| Error::io("making a file in memory", e.into()))
 }
 
 /// A listening socket that no name leads to any more, and a descriptor through which it can be reached.

@@ -7,13 +7,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroize;
 
+use super::aligned::Aligned;
 use super::chunk::CHUNK_FRAME_MAX;
-use super::window::Window;
+use super::window::{SLOT, Window};
 use super::xdr::{Encode, Reader};
 use super::{CANCEL_FLAG, Chunk, LAUNCH_FLAG, MESSAGE_MAX, PROGRESS_FLAG, PROGRESS_LEN, Progress};
 use crate::{Error, Result};
 
-/// Bytes asked of the descriptor at once, and held back before they are written: 16 full chunks and a bit.
+/// Bytes asked of the descriptor at once, and held back before they are written: 16 full chunks and a bit. With a window it is
+/// a slot.
 const BUFFER: usize = 160 * 1024;
 
 /// What a frame begins with.
@@ -34,11 +36,13 @@ pub enum Word {
 #[derive(Debug)]
 pub struct Channel {
     file: File,
-    input: Box<[u8]>,
+    input: Aligned,
     /// The unread part of `input`.
     from: usize,
     to: usize,
     output: Vec<u8>,
+    /// Bytes of it that are held back.
+    held_max: usize,
     broken: Option<String>,
     /// What is written goes through this.
     outward: Option<Box<Window>>,
@@ -51,10 +55,11 @@ impl Channel {
     pub fn new(fd: OwnedFd) -> Self {
         Channel {
             file: File::from(fd),
-            input: vec![0; BUFFER].into_boxed_slice(),
+            input: Aligned::new(BUFFER),
             from: 0,
             to: 0,
             output: Vec::with_capacity(BUFFER),
+            held_max: BUFFER,
             broken: None,
             outward: None,
             inward: None,
@@ -64,11 +69,13 @@ impl Channel {
     /// Has all that is written go through a window of shared memory.
     pub fn send_through(&mut self, window: Window) {
         self.outward = Some(Box::new(window));
+        self.held_max = SLOT;
     }
 
-    /// Has all that is read come through a window of shared memory.
+    /// Has all that is read come through a window of shared memory. To be said before anything is read.
     pub fn receive_through(&mut self, window: Window) {
         self.inward = Some(Box::new(window));
+        self.input = Aligned::new(SLOT);
     }
 
     /// Why the stream can't be used any more, if so.
@@ -141,7 +148,7 @@ impl Channel {
     /// # Errors
     /// If the descriptor can't be asked.
     pub fn has_input(&mut self) -> Result<bool> {
-        if self.from < self.to || self.inward.as_ref().is_some_and(|window| window.has_rest()) {
+        if self.from < self.to {
             return Ok(true);
         }
         self.wait_input(PollTimeout::ZERO)
@@ -175,7 +182,7 @@ impl Channel {
             }
         };
         length.encode(&mut self.output);
-        if self.output.len().saturating_add(message.len()) > BUFFER {
+        if self.output.len().saturating_add(message.len()) > self.held_max {
             self.flush()?;
         }
         self.output.extend_from_slice(message);
@@ -232,7 +239,7 @@ impl Channel {
 
     /// Is there no room for a full chunk, so that the next one waits for the peer?
     pub fn nearly_full(&self) -> bool {
-        self.output.len().saturating_add(CHUNK_FRAME_MAX) > BUFFER
+        self.output.len().saturating_add(CHUNK_FRAME_MAX) > self.held_max
     }
 
     /// Is there less than a full chunk left of what was read, so that the next one may have to be waited for?
@@ -252,7 +259,7 @@ impl Channel {
         };
         self.output.clear();
         // A single large reply must not keep its memory for good.
-        self.output.shrink_to(BUFFER);
+        self.output.shrink_to(self.held_max);
         result.map_err(|e| self.fail(format!("writing to the stream: {e}")))
     }
 

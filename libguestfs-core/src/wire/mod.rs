@@ -13,12 +13,14 @@
 //! descriptor. Every length is checked against its limit before memory is taken for it.
 //! Numbers: libguestfs generator/XDR.ml and lib/proto.c.
 
+mod aligned;
 mod channel;
 mod chunk;
 mod header;
 mod window;
 pub mod xdr;
 
+pub use aligned::{Aligned, PAGE};
 pub use channel::{Channel, Word};
 pub use chunk::{CHUNK_MAX, Chunk};
 pub use header::{Direction, HEADER_LEN, Header, Status};

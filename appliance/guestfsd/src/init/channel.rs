@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bstr::{BStr, ByteSlice};
 use libguestfs_core::wire::{Channel, Way, Window};
 use libguestfs_core::{Error, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,21 +27,21 @@ pub(super) fn open(asked: Option<&Path>) -> Result<File> {
     let place = match asked {
         Some(path) => path.to_owned(),
         None if is_user_mode() => UML_LINE.into(),
-        None => wait(deadline, port)?,
+        None => wait(deadline, || port(PORT))?,
     };
+    open_at(&place, deadline)
+}
+
+fn open_at(place: &Path, deadline: Instant) -> Result<File> {
     let file = wait(deadline, || {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(nix::libc::O_NOCTTY | nix::libc::O_CLOEXEC);
-        match options.open(&place) {
-            Ok(file) => Ok(Some(file)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(failed(&place, e)),
-        }
+        found(options.open(place), place)
     })?;
     if isatty(&file) {
-        let mut modes = tcgetattr(&file).map_err(|e| failed(&place, e.into()))?;
+        let mut modes = tcgetattr(&file).map_err(|e| failed(place, e.into()))?;
         modes.make_raw();
-        tcsetattr(&file, OptionalActions::Now, &modes).map_err(|e| failed(&place, e.into()))?;
+        tcsetattr(&file, OptionalActions::Now, &modes).map_err(|e| failed(place, e.into()))?;
     } else {
         // Until the port's driver knows of its other end, reading says that the stream has ended.
         wait(deadline, || connected(&file).map(|yes| yes.then_some(())))?;
@@ -48,14 +49,44 @@ pub(super) fn open(asked: Option<&Path>) -> Result<File> {
     Ok(file)
 }
 
-/// Has what is sent go through memory, where the stream itself is slow.
-pub(super) fn open_windows(channel: &mut Channel, memory: &Path, line: &Path) -> Result<()> {
-    let file = OpenOptions::new().read(true).write(true).open(memory).map_err(|e| failed(memory, e))?;
-    let acks = open(Some(line))?;
-    let copy = |file: &File| file.try_clone().map_err(|e| failed(memory, e));
-    channel.receive_through(Window::new(copy(&file)?, Way::ToDaemon, copy(&acks)?));
-    channel.send_through(Window::new(file, Way::FromDaemon, acks));
+/// Has what is sent go through memory, where the stream itself is slow. The line is a terminal's, or has the name of a virtio
+/// port: then the memory is a disk, and leads to here only.
+pub(super) fn open_windows(channel: &mut Channel, memory: &Path, line: &BStr) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let line = line.to_path().map_err(|e| Error::launch(format!("guestfs_window=: {e}")))?;
+    let is_port = !line.is_absolute();
+    let place = if is_port { wait(deadline, || port(line))? } else { line.to_owned() };
+    let acks = open_at(&place, deadline)?;
+    let file = wait(deadline, || {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // Past the cache, which knows nothing of what the other end does.
+        if is_port {
+            options.custom_flags(nix::libc::O_DIRECT);
+        } else {
+            options.write(true);
+        }
+        found(options.open(memory), memory)
+    })?;
+    if !is_port {
+        let copies = (copy(&file, memory)?, copy(&acks, &place)?);
+        channel.send_through(Window::new(copies.0, Way::FromDaemon, copies.1));
+    }
+    channel.receive_through(Window::new(file, Way::ToDaemon, acks));
     Ok(())
+}
+
+fn copy(file: &File, place: &Path) -> Result<File> {
+    file.try_clone().map_err(|e| failed(place, e))
+}
+
+/// A file, or none if it is not there yet.
+fn found(opened: std::io::Result<File>, place: &Path) -> Result<Option<File>> {
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed(place, e)),
+    }
 }
 
 fn connected(file: &File) -> Result<bool> {
@@ -69,8 +100,8 @@ fn connected(file: &File) -> Result<bool> {
     }
 }
 
-/// The port of our name, if there is one yet.
-fn port() -> Result<Option<PathBuf>> {
+/// The port of that name, if there is one yet.
+fn port(wanted: impl AsRef<Path>) -> Result<Option<PathBuf>> {
     const PORTS: &str = "/sys/class/virtio-ports";
     let ports = match std::fs::read_dir(PORTS) {
         Ok(ports) => ports,
@@ -80,7 +111,7 @@ fn port() -> Result<Option<PathBuf>> {
     for entry in ports {
         let entry = entry.map_err(|e| failed(Path::new(PORTS), e))?;
         let name = std::fs::read_to_string(entry.path().join("name")).unwrap_or_default();
-        if name.trim_end() == PORT {
+        if Path::new(name.trim_end()) == wanted.as_ref() {
             return Ok(Some(Path::new("/dev").join(entry.file_name())));
         }
     }

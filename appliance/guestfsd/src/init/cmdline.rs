@@ -12,8 +12,9 @@ use crate::modules::fields;
 pub(super) struct CommandLine {
     /// `guestfs_channel=/dev/…`: where the protocol is spoken.
     pub(super) channel: Option<PathBuf>,
-    /// `guestfs_window=MEMORY,LINE`: devices through which the stream goes, where the channel itself is slow.
-    pub(super) window: Option<(PathBuf, PathBuf)>,
+    /// `guestfs_window=MEMORY,LINE`: a device through which the stream goes, where the channel itself is slow, and the device
+    /// or the name of the virtio port where the ends tell each other.
+    pub(super) window: Option<(PathBuf, BString)>,
     /// `guestfs_verbose=1`.
     pub(super) verbose: bool,
     /// `guestfs_network=1`.
@@ -46,8 +47,9 @@ pub(super) fn parse(text: &BStr) -> CommandLine {
         match name {
             b"guestfs_channel" => found.channel = value.to_path().ok().map(PathBuf::from),
             b"guestfs_window" => {
-                let path = |word: &[u8]| word.to_path().ok().map(PathBuf::from);
-                found.window = value.split_once_str(",").and_then(|(a, b)| Some((path(a)?, path(b)?)));
+                let parts = value.split_once_str(",");
+                found.window =
+                    parts.and_then(|(memory, line)| Some((memory.to_path().ok()?.to_owned(), line.into())));
             }
             b"guestfs_verbose" => found.verbose = value == b"1",
             b"guestfs_network" => found.network = value == b"1",

@@ -89,7 +89,7 @@ fn serve() -> Result<()> {
     let mut daemon = Guestfsd::new(Box::new(kernel));
     let mut channel = Channel::new(stream.into());
     if let Some((memory, line)) = &line.window {
-        channel::open_windows(&mut channel, memory, line)?;
+        channel::open_windows(&mut channel, memory, line.as_bstr())?;
     }
     server::announce(&mut channel)?;
     let served = server::serve(&mut channel, &mut daemon);
