@@ -1,8 +1,12 @@
 //! Files and devices written with what the caller sends.
 
+use std::os::fd::OwnedFd;
+
 use bstr::BStr;
 use libguestfs_core::Result;
-use rustix::fs::OFlags;
+use libguestfs_core::wire::{Aligned, PAGE};
+use nix::errno::Errno;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::Guestfsd;
 use crate::calls::sink::Source;
@@ -10,7 +14,7 @@ use crate::calls::writing::{data::write_all_at, write_part};
 use crate::error::{At, refused};
 
 /// Bytes that chunks, of 8 KiB by the protocol, are gathered to before they are written.
-const GATHER: usize = 256 * 1024;
+const GATHER: usize = 1 << 20;
 
 impl Guestfsd {
     pub(crate) fn upload(&mut self, source: &mut dyn Source, name: &BStr) -> Result<()> {
@@ -33,25 +37,15 @@ impl Guestfsd {
         flags: OFlags,
     ) -> Result<()> {
         let target = self.open_any(call, name, flags | OFlags::WRONLY | OFlags::CREATE)?;
-        let mut at = offset;
-        let mut write = |bytes: &mut Vec<u8>| {
-            write_all_at(&target, bytes, at).at(format_args!("write: {name}"))?;
-            at = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            bytes.clear();
-            Ok::<_, libguestfs_core::Error>(())
-        };
-        let mut held = Vec::with_capacity(GATHER);
+        let mut gathered = Gathered::new(&target, name, offset);
         let ended = loop {
             match source.next() {
-                Ok(Some(bytes)) => held.extend_from_slice(bytes),
+                Ok(Some(bytes)) => gathered.add(bytes)?,
                 Ok(None) => break Ok(()),
                 Err(e) => break Err(e),
             }
-            if held.len() >= GATHER {
-                write(&mut held)?;
-            }
         };
-        write(&mut held)?;
+        gathered.finish()?;
         ended?;
         self.device_written(call, name, &target)
     }
@@ -63,4 +57,73 @@ impl Guestfsd {
         self.device_written("pwrite_device", device, &target)?;
         Ok(count)
     }
+}
+
+/// What is written next. A device gets it past the kernel's cache, where it would take the place of pages that are of use, and
+/// twice the time: what is at a page and consists of whole ones. The rest goes through the cache, and so does all for a file,
+/// whose filesystem places it better once it knows more of it.
+struct Gathered<'a> {
+    target: &'a OwnedFd,
+    name: &'a BStr,
+    /// Where in the target it begins.
+    at: u64,
+    buffer: Aligned,
+    length: usize,
+    past_cache: bool,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(target: &'a OwnedFd, name: &'a BStr, at: u64) -> Self {
+        let past_cache =
+            name.starts_with(b"/dev/") && at.is_multiple_of(PAGE as u64) && set_direct(target, true);
+        Gathered { target, name, at, buffer: Aligned::new(GATHER), length: 0, past_cache }
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = self.buffer.get_mut(self.length..).unwrap_or_default();
+            let (piece, rest) = bytes.split_at(bytes.len().min(room.len()));
+            if let Some(place) = room.get_mut(..piece.len()) {
+                place.copy_from_slice(piece);
+            }
+            self.length = self.length.saturating_add(piece.len());
+            bytes = rest;
+            if self.length == self.buffer.len() {
+                self.write(0, self.length)?;
+                self.length = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    fn finish(mut self) -> Result<()> {
+        let whole = if self.past_cache { self.length / PAGE * PAGE } else { 0 };
+        self.write(0, whole)?;
+        if self.past_cache {
+            set_direct(self.target, false);
+        }
+        self.write(whole, self.length)
+    }
+
+    fn write(&mut self, from: usize, to: usize) -> Result<()> {
+        let bytes = self.buffer.get(from..to).unwrap_or_default();
+        let mut written = write_all_at(self.target, bytes, self.at);
+        // A device with larger units, or a part of it at an odd place.
+        if self.past_cache && matches!(&written, Err(e) if e.errno() == Errno::EINVAL) {
+            self.past_cache = false;
+            set_direct(self.target, false);
+            written = write_all_at(self.target, bytes, self.at);
+        }
+        written.at(format_args!("write: {}", self.name))?;
+        self.at = self.at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+}
+
+/// Has what is written go past the kernel's cache, or through it; tells whether it does.
+fn set_direct(target: &OwnedFd, direct: bool) -> bool {
+    let Ok(flags) = fcntl_getfl(target) else { return false };
+    let flags = if direct { flags | OFlags::DIRECT } else { flags.difference(OFlags::DIRECT) };
+    fcntl_setfl(target, flags).is_ok()
 }
