@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 use libguestfs_core::inspect::{
-    Disks, Entry, Filesystem, GptPartition, Guest, Opened, Tag, Tree, inspect, osinfo, osinfo_of_windows,
+    Disks, Entry, Filesystem, GptPartition, Guest, MbrPartition, Opened, Tag, Tree, inspect, osinfo,
+    osinfo_of_windows,
 };
 
 /// Begins an entry.
@@ -34,7 +35,7 @@ enum Node {
 
 /// A filesystem of files and links; what else is on the way to them are directories.
 #[derive(Debug, Default)]
-struct Files(BTreeMap<BString, Node>);
+pub(crate) struct Files(BTreeMap<BString, Node>);
 
 impl Files {
     fn parse(data: &[u8]) -> Self {
@@ -47,6 +48,16 @@ impl Files {
                 let node = if entry[at] == CONTENT { Node::File(rest) } else { Node::Symlink(rest.into()) };
                 files.insert(path, node);
             }
+        }
+        files
+    }
+
+    /// These regular files.
+    pub(crate) fn of<'a>(list: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut files = Files::default();
+        files.0.insert("/".into(), Node::Directory);
+        for (path, content) in list {
+            files.insert(path.as_bytes(), Node::File(content.to_vec()));
         }
         files
     }
@@ -113,7 +124,13 @@ impl Tree for &Files {
 }
 
 /// Two disks of two partitions; the files are on the first one, in a filesystem of this kind.
-struct Disk<'a>(&'a Files, &'static str);
+pub(crate) struct Disk<'a>(pub(crate) &'a Files, pub(crate) &'static str);
+
+/// The signature of the disk's MBR, where its first partition begins (bytes), and the GUID of a partition: a Windows has drive
+/// letters of these.
+pub(crate) const SIGNATURE: u32 = 0x1234_5678;
+pub(crate) const START: u64 = 1 << 20;
+pub(crate) const GUID: [u8; 16] = *b"a partition's ID";
 
 /// Kinds of filesystem that inspection looks at differently. Of btrfs there is a subvolume with the same files.
 const KINDS: [&str; 3] = ["ext4", "iso9660", "btrfs"];
@@ -138,7 +155,7 @@ impl<'a> Guest for Disk<'a> {
             device: device.into(),
             disk: disk.into(),
             kind: kind.into(),
-            guid: [0; 16],
+            guid: GUID,
         };
         let filesystem =
             |(device, kind): (&str, &str)| Filesystem { mountable: device.into(), kind: kind.into() };
@@ -146,6 +163,7 @@ impl<'a> Guest for Disk<'a> {
             devices: vec!["/dev/sda".into(), "/dev/sdb".into()],
             partitions: ["/dev/sda1", "/dev/sda2", "/dev/sdb1", "/dev/sdb2"].map(BString::from).to_vec(),
             gpt: TYPES.map(partition).to_vec(),
+            mbr: vec![MbrPartition { device: ROOT.into(), signature: SIGNATURE, start: START }],
             filesystems: kinds.into_iter().map(filesystem).collect(),
             ..Disks::default()
         })

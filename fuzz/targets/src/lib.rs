@@ -17,6 +17,7 @@ mod reg;
 mod seeds;
 mod source;
 mod tables;
+mod windows;
 mod wire;
 
 pub use seeds::seeds;
@@ -43,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     ("archive", archive::archive),
     ("hive", hive::hive),
     ("reg", reg::reg),
+    ("windows", windows::windows),
     ("wire_call", wire::call),
     ("wire_reply", wire::reply),
     ("wire_client", conversation::client),

@@ -12,7 +12,7 @@ use disk::{MemSource, ReadAt, partition};
 use libguestfs_core::wire::xdr::Encode;
 use libguestfs_core::wire::{Chunk, Direction, Header, Status};
 
-use crate::{archive, conversation, guest, hive, journal, packages, reg};
+use crate::{archive, conversation, guest, hive, journal, packages, reg, windows};
 
 /// The guests that seeds are taken from.
 const GUESTS: &[&str] = &["bare-ext4", "debian-mini", "dos-partitions", "not-a-guest", "split-usr"];
@@ -121,6 +121,7 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
         "ext_journal" => seeds = journal::seeds()?,
         "archive" => seeds = archive::seeds(),
         "hive" => seeds = hive::seeds()?,
+        "windows" => seeds = windows::seeds()?,
         "reg" => seeds = reg::seeds(),
         "guest" => {
             let tables = data.join("../../libguestfs-core/src/inspect/tests");

@@ -1,6 +1,6 @@
 //! Logos of operating systems: `inspect_get_icon`, made of calls that read files, as in libguestfs.
 //!
-//! A logo is a PNG of the guest, handed out as it is: only its first bytes are looked at here. Those of Windows lie in
+//! A logo is a PNG of the guest, handed out as it is: only its first bytes are looked at here. Those of Windows XP and 7 lie in
 //! resources of its programs and are not read yet; CirrOS has one in text, which libguestfs draws and we do not.
 
 use bstr::BString;
@@ -109,6 +109,10 @@ static LOGOS: &[Logos] = &[
     },
 ];
 
+/// The logo of Windows 8, and most bytes of one.
+const WINDOWS_8: &str = "/ProgramData/Microsoft/Windows Live/WLive48x48.png";
+const WINDOWS_8_MAX: u64 = 8192;
+
 /// What kind of icon is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct InspectGetIconOpts {
@@ -126,10 +130,13 @@ impl Guestfs {
     pub fn inspect_get_icon(&self, root: impl AsRef<[u8]>, opts: &InspectGetIconOpts) -> Result<Vec<u8>> {
         let root = root.as_ref();
         let os_type = self.inspect_get_type(root)?;
+        let high_quality = opts.highquality.unwrap_or(false);
+        if os_type == "windows" && !high_quality {
+            return self.windows_icon(root);
+        }
         if os_type != "linux" && os_type != "hurd" {
             return Ok(Vec::new());
         }
-        let high_quality = opts.highquality.unwrap_or(false);
         if opts.favicon.unwrap_or(true)
             && !high_quality
             && let Some(png) = self.png(FAVICON, None)?
@@ -151,8 +158,19 @@ impl Guestfs {
         Ok(Vec::new())
     }
 
+    fn windows_icon(&self, root: &[u8]) -> Result<Vec<u8>> {
+        if (self.inspect_get_major_version(root)?, self.inspect_get_minor_version(root)?) != (6, 2) {
+            return Ok(Vec::new());
+        }
+        match self.case_sensitive_path(WINDOWS_8) {
+            Ok(path) => Ok(self.png(&path, Some(WINDOWS_8_MAX))?.unwrap_or_default()),
+            Err(e) if e.kind() == ErrorKind::Daemon => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+
     /// The file at `path`, if it is a PNG of a logo's size.
-    fn png(&self, path: &str, max: Option<u64>) -> Result<Option<Vec<u8>>> {
+    fn png(&self, path: impl AsRef<[u8]>, max: Option<u64>) -> Result<Option<Vec<u8>>> {
         let Some(file) = self.file_at(path)? else { return Ok(None) };
         let head = self.pread(&file, PNG_SIDES_END, 0)?;
         let Some((width, height)) = sides(&head) else { return Ok(None) };
@@ -167,7 +185,8 @@ impl Guestfs {
     }
 
     /// The regular file that `path` leads to.
-    fn file_at(&self, path: &str) -> Result<Option<BString>> {
+    fn file_at(&self, path: impl AsRef<[u8]>) -> Result<Option<BString>> {
+        let path = path.as_ref();
         if !self.is_file(path, &IsFileOpts { followsymlinks: Some(true) })? {
             return Ok(None);
         }

@@ -5,3 +5,4 @@ mod media;
 mod memory;
 mod systems;
 mod unusual;
+mod windows;

@@ -54,7 +54,7 @@ pub fn applications(software: &Registry) -> Installed {
 /// The application whose subkey this is.
 fn application(software: &Registry, name: BString, key: hivex::Node) -> Option<Package> {
     let text = |value: &str| software.text(key, value).map(clean).unwrap_or_default();
-    let display_name = text("DisplayName");
+    let (name, display_name) = (clean(name), text("DisplayName"));
     if display_name.is_empty() || name.is_empty() {
         return None;
     }
@@ -65,7 +65,7 @@ fn application(software: &Registry, name: BString, key: hivex::Node) -> Option<P
         publisher: text("Publisher"),
         url: text("URLInfoAbout"),
         description: text("Comments"),
-        ..Package::new(Format::Windows, clean(name))
+        ..Package::new(Format::Windows, name)
     };
     let said = [&package.name, &package.display_name, &package.publisher];
     if said.iter().any(|text| is_antivirus(text)) {
@@ -100,4 +100,65 @@ fn defender(software: &Registry) -> Option<Package> {
         class: ANTIVIRUS_CLASS.into(),
         ..Package::new(Format::Windows, "WinDefend")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bstr::BStr;
+    use hivex::{Hive, Options, ValueType};
+
+    use super::*;
+
+    /// A hive of keys, each with values.
+    fn software(keys: &[(&str, &[(&str, &str)])]) -> Registry {
+        let mut hive = Hive::create(Options { write: true, ..Options::default() }).unwrap();
+        for (path, values) in keys {
+            let mut key = hive.root();
+            for element in path.split('\\').map(BStr::new) {
+                let child = hive.node_get_child(key, element).unwrap();
+                key = child.unwrap_or_else(|| hive.node_add_child(key, element).unwrap());
+            }
+            for (name, text) in *values {
+                let data: Vec<u8> = text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+                let kind = ValueType::SZ;
+                match text.parse::<u32>() {
+                    Ok(n) => hive.node_set_value(key, BStr::new(name), ValueType::DWORD, &n.to_le_bytes()),
+                    Err(_) => hive.node_set_value(key, BStr::new(name), kind, &data),
+                }
+                .unwrap();
+            }
+        }
+        Registry { path: "/SOFTWARE".into(), hive, notes: Vec::new() }
+    }
+
+    #[test]
+    fn what_has_a_name_to_show_is_an_application() {
+        let installed = applications(&software(&[
+            (
+                r"Microsoft\Windows\CurrentVersion\Uninstall\b",
+                &[("DisplayName", "Bé"), ("DisplayVersion", "1.0")],
+            ),
+            (r"Microsoft\Windows\CurrentVersion\Uninstall\hidden", &[("DisplayVersion", "1.0")]),
+            (r"Microsoft\Windows\CurrentVersion\Uninstall\empty", &[("DisplayName", "")]),
+            (r"Microsoft\Windows\CurrentVersion\Uninstall\number", &[("DisplayName", "7")]),
+            (r"wow6432node\microsoft\windows\currentversion\uninstall\b", &[("displayname", "B, 32 bits")]),
+            (r"WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\A", &[("DisplayName", "McAfee X")]),
+        ]));
+        let shown: Vec<_> = installed
+            .packages
+            .iter()
+            .map(|p| format!("{}|{}|{}|{}", p.name, p.display_name, p.version, p.class))
+            .collect();
+        assert_eq!(shown, ["A|McAfee X||antivirus", "b|Bé|1.0|", "b|B, 32 bits||"]);
+        assert_eq!(installed.databases, [Database { format: Format::Windows, path: "/SOFTWARE".into() }]);
+        assert_eq!(installed.notes, []);
+    }
+
+    #[test]
+    fn defender_is_there_unless_it_is_switched_off() {
+        for (value, is_there) in [("1", false), ("0", true)] {
+            let installed = applications(&software(&[(DEFENDER, &[("DisableAntiVirus", value)])]));
+            assert_eq!(installed.packages.iter().any(|package| package.name == "WinDefend"), is_there);
+        }
+    }
 }
