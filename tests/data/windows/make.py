@@ -9,6 +9,7 @@ Times, identifiers and serial numbers are fixed. What mkntfs writes of its own (
 differ in some bytes. Needs ntfs-3g, dosfstools, mtools, fdisk, libwin-hivex-perl, qemu-utils.
 """
 
+import errno
 import os
 import re
 import struct
@@ -173,9 +174,14 @@ class Ntfs:
                 path.write_bytes(content(places) if callable(content) else content)
         if self.after:
             self.after(mount)
-        for path in sorted(mount.rglob("*"), key=lambda p: len(p.parts), reverse=True) + [mount]:
-            if not path.is_symlink():
-                os.setxattr(path, "system.ntfs_times", struct.pack("<4Q", TIME, TIME, TIME, TIME))
+        for directory, _, files in os.walk(mount, topdown=False):
+            for path in [os.path.join(directory, name) for name in files] + [directory]:
+                try:
+                    os.setxattr(path, "system.ntfs_times", struct.pack("<4Q", TIME, TIME, TIME, TIME))
+                except OSError as e:
+                    # ntfs-3g does not reach what became a reparse point under the same mount.
+                    if e.errno not in (errno.EIO, errno.ENOENT):
+                        raise
 
 
 class Fat:
@@ -186,10 +192,10 @@ class Fat:
 
     mbr, gpt = "c", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 
-    def write(self, path, start, _places):
+    def write(self, path, start, places):
         with open(path, "wb") as f:
             f.truncate(self.mib * MIB)
-        fat = ["-F", "32", "-s", "1"] if self.mib > 33 else ["-F", "16"]
+        fat = ["-F", "32" if self.mib > 33 else "16", "-s", "1"]
         env = dict(os.environ, SOURCE_DATE_EPOCH="1704164645")
         run("mkfs.fat", *fat, "-i", "12345678", "-n", "SYSTEM", "--invariant", path, env=env)
         for name, content in self.files.items():
@@ -198,7 +204,7 @@ class Fat:
                 subprocess.run(["mmd", "-D", "s", "-i", str(path), "::" + "/".join(parts[:n])], check=False, env=env,
                                stderr=subprocess.DEVNULL)
             with tempfile.NamedTemporaryFile() as source:
-                source.write(content)
+                source.write(content(places) if callable(content) else content)
                 source.flush()
                 os.utime(source.name, (1704164645, 1704164645))
                 run("mcopy", "-m", "-i", path, source.name, "::" + "/".join(parts), env=env)
@@ -305,15 +311,126 @@ def windows_10():
     return [Disk(0x6E1B5A9F, c)]
 
 
+def windows_xp():
+    c = Ntfs(8, {
+        "/System Volume Information/": None,
+        "/boot.ini": b"[boot loader]\r\ntimeout=30\r\ndefault=multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n"
+                     b"[operating systems]\r\nmulti(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"Microsoft Windows XP\" /fastdetect\r\n",
+        "/WINDOWS/system32/cmd.exe": program(0x14C, wide=False),
+        "/WINDOWS/system32/config/software": of("winxp-software.reg"),
+        "/WINDOWS/system32/config/system": of("winxp-system.reg"),
+        "/WINDOWS/system32/drivers/etc/hosts": HOSTS,
+        "/WINDOWS/explorer.exe": program(0x14C, wide=False),
+        "/Documents and Settings/Bob/NTUSER.DAT": of("bob.reg"),
+        "/Program Files/": None,
+    }, label="XP", serial=0x2C3D4E5F60718293)
+    return [Disk(0x0BADCAFE, c)]
+
+
+def windows_2003():
+    """In a directory that only boot.ini names, on a FAT."""
+    c = Fat(8, {
+        "/boot.ini": b"[boot loader]\r\ndefault=multi(0)disk(0)rdisk(0)partition(1)\\WINSRV\r\n"
+                     b"[operating systems]\r\nmulti(0)disk(0)rdisk(0)partition(1)\\WINSRV=\"Windows Server 2003\"\r\n",
+        "/WINSRV/system32/cmd.exe": program(0x14C, wide=False),
+        "/WINSRV/system32/config/software": of("win2003-software.reg"),
+        "/WINSRV/system32/config/system": of("win2003-system.reg"),
+    })
+    return [Disk(0x20030001, c)]
+
+
+def windows_7():
+    reserved = Ntfs(4, {
+        "/Boot/BCD": lambda _: real("BCD"),
+        "/bootmgr": b"",
+        "/System Volume Information/": None,
+    }, label="System Reserved", serial=0x7A01)
+
+    def after(mount):
+        # A junction: what of the substitute name, then of the name to show (both UTF-16, with NULs).
+        target, shown = "\\??\\C:\\Users".encode("utf-16-le"), "C:\\Users".encode("utf-16-le")
+        body = struct.pack("<4H", 0, len(target), len(target) + 2, len(shown)) + target + b"\0\0" + shown + b"\0\0"
+        path = mount / "Documents and Settings"
+        path.mkdir()
+        os.setxattr(path, "system.ntfs_reparse_data", struct.pack("<IHH", 0xA0000003, len(body), 0) + body)
+        with open(mount / "Users/carol/sparse.vhd", "wb") as f:
+            f.truncate(1 << 20)
+            f.seek(1 << 19)
+            f.write(b"middle")
+        os.setxattr(mount / "Users/carol/download.exe", "user.Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n")
+
+    c = Ntfs(12, {
+        "/System Volume Information/": None,
+        **system_files("win7"),
+        "/Windows/explorer.exe": program(),
+        "/Users/carol/NTUSER.DAT": lambda _: real("transactions_NTUSER.DAT"),
+        "/Users/carol/ntuser.dat.LOG1": lambda _: real("transactions_ntuser.dat.log1"),
+        "/Users/carol/ntuser.dat.LOG2": lambda _: real("transactions_ntuser.dat.log2"),
+        "/Users/carol/download.exe": program(),
+        "/Users/carol/compressed.log": b"2011-07-07 nothing happened\r\n" * 10000,
+        "/Program Files/": None,
+    }, serial=0x7C01, after=after, compressed=["/Users/carol/compressed.log"])
+    return [Disk(0x7E57D15C, reserved, c)]
+
+
+def windows_11():
+    def after(mount):
+        # As Windows compacts its programs: the content is in a stream, here in one chunk that is not compressed.
+        path = mount / "Windows/notepad.exe"
+        content = program()
+        with open(path, "wb") as f:
+            f.truncate(len(content))
+        os.setxattr(path, "user.WofCompressedData", content)
+        point = struct.pack("<IHH4I", 0x80000017, 16, 0, 1, 2, 1, 0)
+        os.setxattr(path, "system.ntfs_reparse_data", point)
+
+    c = Ntfs(8, {
+        "/System Volume Information/": None,
+        **system_files("win11"),
+        "/Windows/explorer.exe": program(),
+        "/Users/dave/NTUSER.DAT": of("alice.reg"),
+    }, serial=0x11C, after=after)
+    recovery = Recovery(4, {
+        "/Recovery/WindowsRE/ReAgent.xml": b"<?xml version='1.0' encoding='utf-8'?><WindowsRE version=\"2.0\"/>",
+        "/System Volume Information/": None,
+    }, label="Recovery", serial=0x11D)
+    return [Disk("5D4E2A60-7B11-4C55-9C0E-1F6F2E8A1B11", esp(), MSR, c, recovery)]
+
+
+def windows_2022():
+    c = Ntfs(8, {
+        "/System Volume Information/": None,
+        **system_files("win2022"),
+        "/Windows/explorer.exe": program(),
+        "/Users/Administrator/NTUSER.DAT": of("alice.reg"),
+    }, serial=0x22C)
+    shares = Ntfs(4, {"/System Volume Information/": None, "/Shares/Minutes.txt": b"Nothing was decided.\r\n"},
+                  label="Shares", serial=0x22D)
+    programs = Ntfs(4, {"/System Volume Information/": None, "/Program Files/Sync/sync.ini": b"[sync]\r\n"}, serial=0x22E)
+    return [Disk("20220000-7B11-4C55-9C0E-1F6F2E8A1B22", esp(), MSR, c), Disk(0x20220002, shares, programs)]
+
+
+def esp():
+    return Fat(34, {"/EFI/Microsoft/Boot/BCD": real("BCD"), "/EFI/Microsoft/Boot/bootmgfw.efi": program()})
+
+
+MSR = Bare(1, "E3C9E316-0B5C-4DB8-817D-F92DF00215AE")
+
 GUESTS = {
+    "winxp": windows_xp,
+    "win2003": windows_2003,
+    "win7": windows_7,
     "win10": windows_10,
+    "win11": windows_11,
+    "win2022": windows_2022,
 }
 
 
 def main():
     for name in sys.argv[1:] or GUESTS:
         disks = GUESTS[name]()
-        places = {}
+        # A disk that is not there any more, and what is no disk.
+        places = {"gone": struct.pack("<IQ", 0xDEAD, MIB), "floppy": "\\??\\FDC#GENERIC".encode("utf-16-le")}
         for disk, letter in zip(disks, "abcdef"):
             places.update({f"{letter}{n}": disk.place(n) for n in range(1, len(disk.partitions) + 1)})
         for disk, letter in zip(disks, "abcdef"):
