@@ -27,6 +27,9 @@ const CACHE: usize = 8 << 20;
 /// What to read.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Names and status only, no content
+    #[arg(long)]
+    names: bool,
     /// An image with a filesystem and no partitions, or a directory
     place: PathBuf,
 }
@@ -43,9 +46,9 @@ struct Seen {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut seen = Seen::default();
     if options.place.is_dir() {
-        read_mounted(&options.place, &mut seen)?;
+        read_mounted(&options.place, options.names, &mut seen)?;
     } else {
-        read_image(&options.place, &mut seen)?;
+        read_image(&options.place, options.names, &mut seen)?;
     }
     println!("{} names, {} bytes, sum {:x}", seen.names, seen.bytes, seen.sum);
     Ok(())
@@ -73,7 +76,7 @@ impl Seen {
     }
 }
 
-fn read_mounted(root: &Path, seen: &mut Seen) -> Result<()> {
+fn read_mounted(root: &Path, names_only: bool, seen: &mut Seen) -> Result<()> {
     let mut piece = vec![0; PIECE];
     let mut todo = vec![root.to_owned()];
     while let Some(dir) = todo.pop() {
@@ -83,7 +86,7 @@ fn read_mounted(root: &Path, seen: &mut Seen) -> Result<()> {
             seen.names += 1;
             if metadata.is_dir() {
                 todo.push(path);
-            } else if metadata.is_file() {
+            } else if metadata.is_file() && !names_only {
                 let mut file = File::open(&path)?;
                 seen.file(&mut piece, |_, buf| Ok(file.read(buf)?))?;
             }
@@ -114,7 +117,7 @@ fn failure(failure: guestfsd::Failure) -> anyhow::Error {
     anyhow!("{failure:?}")
 }
 
-fn read_image(path: &Path, seen: &mut Seen) -> Result<()> {
+fn read_image(path: &Path, names_only: bool, seen: &mut Seen) -> Result<()> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let len = file.metadata()?.len();
     let disk = image::open(Arc::new(Image { file, len }), None, &mut NoRelated)?;
@@ -131,7 +134,7 @@ fn read_image(path: &Path, seen: &mut Seen) -> Result<()> {
             seen.names += 1;
             match dir.status(name).map_err(failure)?.metadata.file_type {
                 FileType::Directory => todo.push(dir.directory(name).map_err(failure)?),
-                FileType::Regular => {
+                FileType::Regular if !names_only => {
                     let mut file = dir.open(name).map_err(failure)?;
                     seen.file(&mut piece, |offset, buf| Ok(file.read_at(offset, buf)?))?;
                 }

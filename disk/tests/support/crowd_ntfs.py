@@ -24,4 +24,8 @@ def fill(prefix, content):
 count = fill('large ', b'l' * 2 * CLUSTER)
 for i in range(0, count, 2):
     os.unlink(f'large {i}')
-fill('small ', b's')
+count = fill('small ', b's')
+# The table stays as it is; reading it need not take so long.
+for i in range(count):
+    if i % 9:
+        os.unlink(f'small {i}')

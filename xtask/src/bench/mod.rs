@@ -6,6 +6,7 @@
 
 mod appliances;
 mod measure;
+mod ntfs;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub(crate) struct Options {
     /// Leave out the programs that boot an appliance
     #[arg(long)]
     quick: bool,
-    /// Measure only these: cat, ls, big-file, trees, df, inspector, copy-out, launch or transfer
+    /// Measure only these: cat, ls, big-file, trees, df, inspector, copy-out, ntfs, launch or transfer
     only: Vec<String>,
 }
 
@@ -200,7 +201,7 @@ impl Bench {
 /// One comparison, or several that belong together.
 type Table = fn(&Bench) -> Result<()>;
 
-/// All of them: name, the package whose program is measured.
+/// All of them: name, the packages whose programs are measured.
 const TABLES: &[(&str, &str, Table)] = &[
     ("cat", "virt-cat", Bench::cat),
     ("ls", "virt-ls", Bench::ls),
@@ -209,6 +210,7 @@ const TABLES: &[(&str, &str, Table)] = &[
     ("df", "virt-df", Bench::df),
     ("inspector", "virt-inspector", Bench::inspector),
     ("copy-out", "virt-copy-out", Bench::copy_out),
+    ("ntfs", "virt-cat virt-ls xtask", Bench::ntfs),
     ("launch", "virt-ls", Bench::launch),
     ("transfer", "xtask", Bench::transfer),
 ];
@@ -220,7 +222,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     let wanted: Vec<_> = TABLES.iter().filter(|(name, ..)| is_wanted(name)).collect();
-    let packages: BTreeSet<&str> = wanted.iter().map(|(_, package, _)| *package).collect();
+    let packages: BTreeSet<&str> = wanted.iter().flat_map(|(_, packages, _)| packages.split(' ')).collect();
     let mut build = vec!["build".into(), "--quiet".into(), "--release".into(), "--manifest-path".into()];
     build.push(run::repository().join("Cargo.toml").into_os_string());
     build.extend(packages.into_iter().flat_map(|package| ["-p".into(), package.into()]));

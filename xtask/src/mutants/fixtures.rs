@@ -154,7 +154,7 @@ impl Fixture {
             Kind::Exfat(_) => Some(checksums::exfat::repair),
             Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
             Kind::Packed(_) if self.name.starts_with("erofs") => Some(checksums::erofs::repair),
-            Kind::Packed(_) if self.name.starts_with("ntfs") => Some(checksums::ntfs::repair),
+            Kind::Packed(_) if self.is_ntfs() => Some(checksums::ntfs::repair),
             Kind::Dynamic(_) if self.name == "ldm-gpt" => Some(checksums::gpt::repair),
             // Databases of dynamic disks have no checksums that are known, SquashFS none but those of its compressors.
             Kind::Dynamic(_)
@@ -163,6 +163,15 @@ impl Fixture {
             | Kind::Qcow2(_)
             | Kind::Partitioned { .. } => None,
         }
+    }
+
+    /// How often a place to be changed is chosen until there are not only zeros: file records of NTFS are mostly empty.
+    pub(super) fn tries(&self) -> u32 {
+        if self.is_ntfs() { 32 } else { 1 }
+    }
+
+    pub(super) fn is_ntfs(&self) -> bool {
+        self.name.starts_with("ntfs")
     }
 
     /// Its images in `dir`, the one that is changed first.

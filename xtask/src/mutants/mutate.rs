@@ -117,12 +117,15 @@ pub(super) struct Patch {
 pub(super) struct Mutant {
     inner: Arc<dyn ReadAt>,
     pub(super) patches: Vec<Patch>,
+    /// How often a place in a sector is chosen until there are not only zeros.
+    tries: u32,
 }
 
 impl Mutant {
-    /// The mutant of `inner` that `random` gives, changed somewhere in `sectors`.
-    pub(super) fn new(inner: Arc<dyn ReadAt>, sectors: &[u64], random: &mut Random) -> Self {
-        let mut mutant = Mutant { inner, patches: Vec::new() };
+    /// The mutant of `inner` that `random` gives, changed somewhere in `sectors`. Each change is where `tries` find something
+    /// else than zeros.
+    pub(super) fn new(inner: Arc<dyn ReadAt>, sectors: &[u64], tries: u32, random: &mut Random) -> Self {
+        let mut mutant = Mutant { inner, patches: Vec::new(), tries };
         for _ in 0..1 + random.below(4) {
             mutant.change(sectors, random);
         }
@@ -143,12 +146,17 @@ impl Mutant {
         let headers = sectors.get(..HEADERS.min(sectors.len())).unwrap_or_default();
         let from = if random.below(3) == 0 { headers } else { sectors };
         let (Some(sector), Some(other)) = (random.of(from), random.of(sectors)) else { return };
-        let width = 1_u64 << random.below(4);
-        let offset = sector * SECTOR + random.below(SECTOR / width) * width;
-        let width = usize::try_from(width).unwrap_or(1);
-        let mut now = [0; 8];
-        if self.read_at(offset, &mut now[..width]).is_err() {
-            return;
+        let wide = 1_u64 << random.below(4);
+        let width = usize::try_from(wide).unwrap_or(1);
+        let (mut offset, mut now) = (0, [0; 8]);
+        for _ in 0..self.tries {
+            offset = sector * SECTOR + random.below(SECTOR / wide) * wide;
+            if self.read_at(offset, &mut now[..width]).is_err() {
+                return;
+            }
+            if now != [0; 8] {
+                break;
+            }
         }
         let big_endian = random.below(3) == 0;
         let mut number = if big_endian {

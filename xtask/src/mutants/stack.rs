@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bstr::BString;
 use disk::cache::Cached;
+use disk::fs::ntfs::Ntfs;
 use disk::fs::{FileType, Filesystem, InodeId, SubvolumeName};
 use disk::image::{self, NoRelated};
 use disk::volume::{ldm, lvm2};
@@ -17,6 +18,8 @@ const CACHE: usize = 8 << 20;
 const MAX_NAMES: usize = 5000;
 /// How much of each file is read, in bytes, from its start and from its end.
 const READ: usize = 1 << 20;
+/// How many file records of NTFS are looked at in further ways.
+const NTFS_RECORDS: u64 = 100;
 /// Most ranges with data of each file that are looked for.
 const MAX_RANGES: usize = 100;
 
@@ -104,6 +107,22 @@ fn read_device(device: &Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>], content: b
     let opened = disk::fs::open_with(Arc::clone(device), members);
     if let Some(filesystem) = found.note(opened) {
         walk(&*filesystem, content, found);
+        if filesystem.kind() == "ntfs"
+            && let Some(ntfs) = found.note(Ntfs::open(Arc::clone(device)))
+        {
+            read_ntfs(&ntfs, found);
+        }
+    }
+}
+
+/// What NTFS has beside names, status and content.
+fn read_ntfs(ntfs: &Ntfs, found: &mut Found) {
+    found.note(ntfs.state());
+    for inode in (0..NTFS_RECORDS).map(InodeId::new) {
+        // Most are in use by nothing that has these.
+        let _ = ntfs.reparse_data(inode);
+        let _ = ntfs.open_stream(inode, b"Zone.Identifier");
+        let _ = ntfs.lookup_ignoring_case(inode, b"HIBERFIL.SYS");
     }
 }
 

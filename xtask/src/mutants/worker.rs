@@ -1,6 +1,6 @@
 //! The worker process: reads mutants one after the other, and reports on each.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -13,7 +13,7 @@ use disk::{Error, ErrorKind, ReadAt};
 use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 
-use super::checksums::Repair;
+use super::checksums::{self, Repair};
 use super::fixtures::Fixture;
 use super::mutate::{Mutant, Random, Recorder, SECTOR};
 use super::stack::{self, Found};
@@ -58,6 +58,7 @@ fn images(fixture: &Fixture, dir: &Path) -> Result<VecDeque<Arc<dyn ReadAt>>> {
 struct Subject {
     name: &'static str,
     repair: Option<Repair>,
+    tries: u32,
     images: VecDeque<Arc<dyn ReadAt>>,
     sectors: Vec<u64>,
 }
@@ -72,14 +73,18 @@ impl Subject {
             *first = Arc::clone(&recorder) as _;
         }
         stack::read(recorded, false);
-        Ok(Subject { name: fixture.name, repair: fixture.repair(), images, sectors: recorder.sectors() })
+        let mut sectors = recorder.sectors();
+        if fixture.is_ntfs() {
+            sectors = checksums::ntfs::weigh(first, &sectors)?;
+        }
+        Ok(Subject { name: fixture.name, repair: fixture.repair(), tries: fixture.tries(), images, sectors })
     }
 
     fn mutant(&self, number: u64) -> (Arc<Mutant>, Vec<Arc<dyn ReadAt>>) {
         let mut images = self.images.clone();
         let first = images.pop_front().unwrap_or_else(|| Arc::new(disk::MemSource::new(Vec::new())));
         let mut random = Random::new(self.name, number);
-        let mut mutant = Mutant::new(first, &self.sectors, &mut random);
+        let mut mutant = Mutant::new(first, &self.sectors, self.tries, &mut random);
         if let Some(repair) = self.repair
             && random.below(UNREPAIRED) != 0
         {
@@ -96,7 +101,8 @@ pub(super) fn check_repair(fixture: &Fixture, dir: &Path) -> Result<()> {
     let Some(repair) = fixture.repair() else { return Ok(()) };
     let subject = Subject::new(fixture, dir)?;
     let image = subject.images.front().context("no image")?;
-    for sector in &subject.sectors {
+    let sectors: BTreeSet<_> = subject.sectors.iter().collect();
+    for sector in sectors {
         for patch in repair(image, image, sector * SECTOR)? {
             let mut bytes = vec![0; patch.bytes.len()];
             image.read_at(patch.offset, &mut bytes)?;
