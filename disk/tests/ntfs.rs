@@ -142,6 +142,94 @@ fn case_counts_unless_it_is_not_to() {
     assert_eq!(fs.reparse_data(file).unwrap(), None);
 }
 
+/// Attributes of the system that ntfs-3g hides. It gives `efsinfo` only if it is mounted for that.
+const SYSTEM: [&str; 13] = [
+    "attrib",
+    "attrib_be",
+    "times",
+    "times_be",
+    "crtime",
+    "crtime_be",
+    "acl",
+    "object_id",
+    "dos_name",
+    "reparse_data",
+    "ea",
+    "efsinfo",
+    "none",
+];
+
+fn descriptor(rights: u32) -> Vec<u8> {
+    let everyone = [&[1, 1, 0, 0, 0, 0, 0, 1][..], &[0; 4]].concat();
+    let owner = [&[1, 1, 0, 0, 0, 0, 0, 5][..], &18u32.to_le_bytes()].concat();
+    let entry = [&[0, 3, 20, 0][..], &rights.to_le_bytes(), &everyone].concat();
+    let list = [&[2, 0, 28, 0, 1, 0, 0, 0][..], &entry].concat();
+    let places = [20u32, 32, 0, 44].map(u32::to_le_bytes).concat();
+    [&[1, 0, 4, 0x80][..], &places, &owner, &owner, &list].concat()
+}
+
+#[test]
+fn attributes_of_the_system_are_those_of_ntfs_3g() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    mkntfs(&image, 20 * MIB, "");
+    let root = dir.path().join("mount");
+    let mount = Mount::new(WRITABLE, &image, root.clone());
+    let set = |name: &str, attribute: &str, value: &[u8]| {
+        xattr::set(root.join(name), format!("system.ntfs_{attribute}"), value).unwrap();
+    };
+    fs::create_dir(root.join("Directory")).unwrap();
+    for name in ["A.TXT", "Directory/a long name.text", "ä", "many names"] {
+        fs::write(root.join(name), "x").unwrap();
+    }
+    // Enough of them for an index of many blocks, and for the second piece of descriptors.
+    for number in 0..4000u32 {
+        let name = format!("Directory/{number}");
+        fs::write(root.join(&name), "").unwrap();
+        set(&name, "acl", &descriptor(0x1F_0000 + number));
+        if number % 16 == 0 {
+            let id: Vec<u8> = (0..16)
+                .map(|n| n * 16 + number.wrapping_mul(2_654_435_761).to_le_bytes()[n % 4] as usize)
+                .map(|n| n as u8)
+                .collect();
+            set(&name, "object_id", &[&id[..], &[number as u8; 48]].concat());
+        }
+    }
+    set("A.TXT", "dos_name", b"A.TXT");
+    set("Directory/a long name.text", "dos_name", b"ALONGN~1.TEX");
+    set("A.TXT", "object_id", &[7; 16]);
+    set("A.TXT", "attrib", &0u32.to_le_bytes());
+    set("ä", "attrib", &0x2107u32.to_le_bytes());
+    set("ä", "crtime", &[1, 2, 3, 4, 5, 6, 7, 1]);
+    for number in 0..60 {
+        fs::hard_link(root.join("many names"), root.join(format!("one of many long names {number}")))
+            .unwrap();
+    }
+    std::os::unix::fs::symlink("A.TXT", root.join("link")).unwrap();
+    set("many names", "acl", &descriptor(1));
+    drop(mount);
+
+    let _mount = Mount::new(READ_ONLY, &image, root.clone());
+    let ntfs = open(&image).unwrap();
+    let names = ["Directory", "A.TXT", "Directory/a long name.text", "ä", "many names", "link"];
+    let numbered = (0..4000).step_by(16).chain([1, 3999]).map(|n| format!("Directory/{n}"));
+    let mut found = 0;
+    for name in names.iter().map(|name| name.to_string()).chain(numbered) {
+        let inode = walk(&ntfs, &name);
+        for attribute in SYSTEM {
+            let attribute = format!("system.ntfs_{attribute}");
+            let shown = xattr::get(root.join(&name), &attribute).ok().flatten();
+            let ours = ntfs.hidden_xattr(inode, attribute.as_bytes()).unwrap();
+            assert_eq!(ours, shown, "{name}: {attribute}");
+            found += usize::from(ours.is_some());
+        }
+    }
+    assert!(found > 2000, "{found}");
+    // mkntfs gives the root a descriptor that ntfs-3g refuses.
+    assert!(xattr::get(&root, "system.ntfs_acl").is_err());
+    assert_eq!(ntfs.hidden_xattr(ntfs.root(), b"system.ntfs_acl").unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
 #[test]
 fn what_may_be_stale_is_said() {
     assert_eq!(image("small").state().unwrap(), State::default());

@@ -352,6 +352,15 @@ pub trait Filesystem: Debug + Send + Sync {
     /// As everywhere.
     fn xattrs(&self, inode: InodeId) -> Result<Vec<Xattr>>;
 
+    /// The value of an extended attribute that `listxattr` does not show, if the filesystem has one of that name.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn hidden_xattr(&self, inode: InodeId, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let _ = (inode, name);
+        Ok(None)
+    }
+
     /// The numbers that `statvfs` shows.
     ///
     /// # Errors

@@ -8,6 +8,17 @@ use disk::fs::{self, FileType, Filesystem, InodeId};
 
 /// Most inodes looked at in one run.
 const MOST_INODES: usize = 500;
+/// Attributes that lists do not have (NTFS), and how many inodes may be known where they are asked for: each of them may have
+/// the filesystem's descriptors looked through.
+const HIDDEN: [&str; 6] = [
+    "system.ntfs_acl",
+    "system.ntfs_attrib",
+    "system.ntfs_dos_name",
+    "system.ntfs_object_id",
+    "system.ntfs_times_be",
+    "system.ntfs_reparse_data",
+];
+const MOST_HIDDEN: usize = 20;
 /// Most bytes read of one file, in pieces of [`PIECE`].
 const MOST_BYTES: u64 = 1 << 20;
 /// Bytes read at once.
@@ -39,6 +50,11 @@ fn look(filesystem: &dyn Filesystem, inode: InodeId, queue: &mut Vec<InodeId>) {
     // The field of ext has 30 bits, that of EROFS 32, and the kernel shows them as they are.
     assert!(metadata.modified.nanoseconds < 1 << 30 || filesystem.kind() == "erofs");
     let _ = filesystem.xattrs(inode);
+    if queue.len() < MOST_HIDDEN {
+        for name in HIDDEN {
+            let _ = filesystem.hidden_xattr(inode, name.as_bytes());
+        }
+    }
     match metadata.file_type {
         FileType::Directory => {
             let mut names = Vec::new();

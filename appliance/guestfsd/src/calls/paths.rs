@@ -68,10 +68,13 @@ impl Guestfsd {
     }
 }
 
-/// How `directory` spells `name`: as given if it is there, else the first that differs in the case of letters only.
+/// How `directory` spells `name`: as given if it is there, else the first that differs in the case of ASCII letters only,
+/// as in the original, else of any letters, as Windows compares names.
 fn spelled_as(directory: &dyn Directory<'_>, name: &BStr) -> std::result::Result<Option<BString>, Failure> {
     let mut other = None;
+    let mut as_windows = None;
     let mut exact = false;
+    let wanted = upcased(name);
     directory.read(&mut |entry| {
         if entry.name == name {
             exact = true;
@@ -80,7 +83,16 @@ fn spelled_as(directory: &dyn Directory<'_>, name: &BStr) -> std::result::Result
         if other.is_none() && entry.name.eq_ignore_ascii_case(name) {
             other = Some(BString::from(entry.name));
         }
+        if as_windows.is_none() && wanted.is_some() && upcased(entry.name.as_bstr()) == wanted {
+            as_windows = Some(BString::from(entry.name));
+        }
         ControlFlow::Continue(())
     })?;
-    Ok(if exact { Some(name.to_owned()) } else { other })
+    Ok(if exact { Some(name.to_owned()) } else { other.or(as_windows) })
+}
+
+/// The name in upper case by Windows' table, if it is UTF-8 and has more than ASCII.
+fn upcased(name: &BStr) -> Option<Vec<u16>> {
+    let text = name.to_str().ok().filter(|text| !text.is_ascii())?;
+    Some(text.encode_utf16().map(hivex::upcase).collect())
 }

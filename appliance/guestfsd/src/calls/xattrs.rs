@@ -3,7 +3,6 @@
 use bstr::{BStr, BString, ByteSlice};
 use libguestfs_core::Result;
 use libguestfs_core::api::Xattr;
-use nix::errno::Errno;
 
 use super::account;
 use crate::Guestfsd;
@@ -34,11 +33,9 @@ impl Guestfsd {
     }
 
     fn one_xattr(&self, call: &str, path: &BStr, name: &BStr, last: Last) -> Result<Vec<u8>> {
-        let found = self.tree().xattrs(path, last).and_then(|list| {
-            let one = list.into_iter().find(|x| x.name == name);
-            Ok(one.ok_or(Errno::ENODATA)?.value.into())
-        });
-        found.at(call)
+        let value = self.tree().xattr(path, last, name).at(call)?;
+        account(&mut 0, value.len())?;
+        Ok(value)
     }
 
     /// Per name: an entry without a name whose value is the number of attributes, or nothing if they can't be read;

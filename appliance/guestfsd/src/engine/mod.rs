@@ -270,6 +270,13 @@ pub trait Tree: Debug {
     /// See [`status`](Self::status).
     fn xattrs(&self, path: &BStr, last: Last) -> Result<Vec<Xattr>>;
 
+    /// The extended attribute of that name, which need not be among those that are listed. `ENODATA` if there is none,
+    /// `EOPNOTSUPP` if there can't be.
+    ///
+    /// # Errors
+    /// See [`status`](Self::status).
+    fn xattr(&self, path: &BStr, last: Last, name: &BStr) -> Result<Vec<u8>>;
+
     /// What `statvfs` shows.
     ///
     /// # Errors

@@ -9,6 +9,8 @@
 //! A list of names goes through the root and then through the blocks in their order, as in ntfs-3g; a lookup goes down the
 //! tree.
 //!
+//! Indexes of other things (`$ObjId`) are the same but for their entries: offset and length of data, length, length of the key.
+//!
 //! Source: the Linux-NTFS project's "NTFS Documentation", sections `$INDEX_ROOT`, `$INDEX_ALLOCATION` and "Directory".
 
 use std::cmp::Ordering;
@@ -30,6 +32,8 @@ pub(super) const NAME: &[u16] = &[0x24, 0x49, 0x33, 0x30];
 const MAGIC: &[u8; 4] = b"INDX";
 /// Type of the attribute that is indexed.
 const FILE_NAME: u32 = 0x30;
+/// In its place: the index has keys and data of its own.
+const NOTHING: u32 = 0;
 /// Where the header is in the root and in a block.
 const ROOT_HEADER: usize = 16;
 const BLOCK_HEADER: usize = 24;
@@ -135,18 +139,19 @@ struct Tree {
 }
 
 impl Tree {
-    fn open(ntfs: &Ntfs, inode: &Inode) -> Result<Self> {
-        let root = ntfs.value(inode, kind::INDEX_ROOT, NAME, MAX_ROOT)?;
-        let root = root.ok_or_else(|| Error::corrupt("a directory without a root"))?;
+    /// The index `name` of attributes of the kind `wanted`.
+    fn open(ntfs: &Ntfs, inode: &Inode, name: &[u16], wanted: u32) -> Result<Self> {
+        let root = ntfs.value(inode, kind::INDEX_ROOT, name, MAX_ROOT)?;
+        let root = root.ok_or_else(|| Error::corrupt("an index without a root"))?;
         let (indexed, block_size) = (root.le32(0)?, root.le32(8)?);
-        if indexed != FILE_NAME || !is_index_block(block_size.into()) {
+        if indexed != wanted || !is_index_block(block_size.into()) {
             return Err(Error::corrupt(format!("an index of {indexed:#x} in blocks of {block_size} bytes")));
         }
         let cluster = ntfs.volume.cluster_size();
         // Blocks smaller than a cluster are numbered by strides.
         let stride = u64::try_from(STRIDE).unwrap_or(u64::MAX);
         let unit = if cluster <= u64::from(block_size) { cluster } else { stride };
-        let blocks = ntfs.stream(inode, kind::INDEX_ALLOCATION, NAME)?;
+        let blocks = ntfs.stream(inode, kind::INDEX_ALLOCATION, name)?;
         Ok(Tree { root, blocks, block_size: index(block_size), unit })
     }
 
@@ -169,7 +174,8 @@ impl Ntfs {
         if !inode.record.is_directory {
             return Err(Error::new(ErrorKind::NotADirectory, "a file, not a directory"));
         }
-        Tree::open(self, inode).context(|| format!("in directory {}", inode.reference.number()))
+        Tree::open(self, inode, NAME, FILE_NAME)
+            .context(|| format!("in directory {}", inode.reference.number()))
     }
 
     /// Calls `each` for all names of directory `inode`, in UTF-16, until it says that this is enough.
@@ -218,6 +224,45 @@ impl Ntfs {
             header = BLOCK_HEADER;
         }
         Err(Error::corrupt(format!("a tree of more than {MAX_DEPTH} levels")).context(at()))
+    }
+}
+
+impl Ntfs {
+    /// What the index `name` of `inode`, which is of no attribute, has for `key`. All entries are looked through: there are
+    /// as many orders as indexes.
+    pub(super) fn view_data(&self, inode: &Inode, name: &[u16], key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let tree = Tree::open(self, inode, name, NOTHING)?;
+        if let Some(data) = data_of(&tree.root, ROOT_HEADER, key)? {
+            return Ok(Some(data));
+        }
+        let Some(blocks) = &tree.blocks else { return Ok(None) };
+        let size = u64::try_from(tree.block_size).unwrap_or(u64::MAX);
+        let mut start = 0u64;
+        while start.saturating_add(size) <= blocks.len() {
+            // A block that is not in use need not be one.
+            if let Ok(block) = tree.block(self, start)
+                && let Some(data) = data_of(&block, BLOCK_HEADER, key)?
+            {
+                return Ok(Some(data));
+            }
+            start = start.saturating_add(size);
+        }
+        Ok(None)
+    }
+}
+
+/// The data of `key` in a node of an index of no attribute.
+fn data_of(node: &[u8], header: usize, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut entries = Entries::new(node, header)?;
+    loop {
+        let entry = entries.next()?;
+        if entry.is_last() {
+            return Ok(None);
+        }
+        let bytes = entry.bytes;
+        if bytes.slice(MIN_ENTRY, bytes.le16(10)?.into())? == key {
+            return Ok(Some(bytes.slice(bytes.le16(0)?.into(), bytes.le16(2)?.into())?.to_vec()));
+        }
     }
 }
 

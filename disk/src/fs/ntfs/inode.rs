@@ -172,6 +172,31 @@ impl Ntfs {
         Ok(Cow::Owned(record))
     }
 
+    /// Calls `each` for all parts of all attributes of a kind.
+    pub(super) fn each_of_kind(
+        &self,
+        inode: &Inode,
+        kind: u32,
+        mut each: impl FnMut(&Raw<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut records = vec![inode.reference];
+        for place in inode.list.iter().flatten().filter(|place| place.kind == kind) {
+            if !records.iter().any(|known| known.number() == place.record.number()) {
+                records.push(place.record);
+            }
+        }
+        for reference in records {
+            let record = self.part_record(inode, reference)?;
+            for raw in record.attributes()? {
+                let raw = raw?;
+                if raw.kind == kind {
+                    each(&raw)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Records that continue the unnamed data of `inode`, in its order.
     pub(super) fn continued(&self, inode: &Inode) -> Vec<Reference> {
         let is_data = |place: &&Place| place.kind == kind::DATA && place.name.is_empty() && place.first != 0;
@@ -240,7 +265,7 @@ impl Ntfs {
 }
 
 /// The value of an attribute that must be in its record.
-fn resident<'a>(raw: &Raw<'a>) -> Result<&'a [u8]> {
+pub(super) fn resident<'a>(raw: &Raw<'a>) -> Result<&'a [u8]> {
     match raw.value()? {
         super::record::Value::Resident(bytes) => Ok(bytes),
         super::record::Value::Clusters(_) => {

@@ -5,6 +5,7 @@
 //! Ntfs ── boot ── record (fixup) ── inode (list of attributes) ─┬─ stream (runs, LZNT1) ── file ── wof
 //!                                                               ├─ index, text (names) ── tree
 //!                                                               └─ link (reparse points, special files)
+//!         system (attributes that ntfs-3g hides)
 //!         stats (free space)         state (was it left clean?)
 //! ```
 //!
@@ -25,6 +26,7 @@ mod runs;
 mod state;
 mod stats;
 mod stream;
+mod system;
 mod text;
 mod wof;
 
@@ -310,6 +312,10 @@ impl Filesystem for Ntfs {
             xattrs.push(Xattr { name: full.into(), value: value.into() });
         }
         Ok(xattrs)
+    }
+
+    fn hidden_xattr(&self, inode: InodeId, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.system_attribute(&self.inode(inode)?, name)
     }
 
     fn stat_fs(&self) -> Result<FsStats> {

@@ -190,6 +190,14 @@ impl Tree for Kernel {
         xattrs_of(&self.look(path, last)?)
     }
 
+    fn xattr(&self, path: &BStr, last: Last, name: &BStr) -> Result<Vec<u8>> {
+        let looked = self.look(path, last)?;
+        let mut value = vec![0; XATTR_MAX];
+        let length = getxattr(descriptor_path(&looked), OsStr::from_bytes(name), &mut value)?;
+        value.truncate(length);
+        Ok(value)
+    }
+
     fn stat_fs(&self, path: &BStr) -> Result<FsStatus> {
         let looked = self.look(path, Last::Follow)?;
         let found = fstatvfs(&looked)?;

@@ -17,6 +17,8 @@ use crate::error::Failure;
 
 /// `ST_RDONLY` and `ST_RELATIME` of statvfs(3): how the original daemon's read-only mounts show.
 const READ_ONLY_FLAGS: u64 = 1 | 4096;
+/// What names of extended attributes begin with (xattr(7)).
+const NAMESPACES: [&[u8]; 4] = [b"user.", b"system.", b"security.", b"trusted."];
 
 /// Mounts and what is remembered of names in them.
 #[derive(Debug)]
@@ -179,6 +181,18 @@ impl Tree for NativeTree {
 
     fn xattrs(&self, path: &BStr, last: Last) -> Result<Vec<Xattr>> {
         self.xattrs_of(Walk::resolve(self, path, last)?.node())
+    }
+
+    fn xattr(&self, path: &BStr, last: Last, name: &BStr) -> Result<Vec<u8>> {
+        let node = Walk::resolve(self, path, last)?.node();
+        if !NAMESPACES.iter().any(|namespace| name.starts_with(namespace)) {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        if let Some(listed) = self.xattrs_of(node)?.into_iter().find(|xattr| xattr.name == name) {
+            return Ok(listed.value.into());
+        }
+        let mount = self.mount(node)?;
+        mount.on(mount.fs.hidden_xattr(node.inode, name))?.ok_or_else(|| Errno::ENODATA.into())
     }
 
     fn stat_fs(&self, path: &BStr) -> Result<FsStatus> {
