@@ -105,6 +105,13 @@ fn session(backend: &str) -> Result<Vec<String>> {
     g.mkdir("/written-to-the-overlay")?;
     said.push(format!("{:?}", g.ls("/")?));
     g.umount_all()?;
+    // A device is written in whole pages past the cache and the rest through it, from any byte on.
+    for offset in [8192, 4096 + 512, 3] {
+        g.upload_offset(file(&mut content.as_slice()), "/dev/sdb", offset)?;
+        let mut back = Vec::new();
+        g.download_offset("/dev/sdb", &mut back, offset, i64::try_from(content.len())?)?;
+        ensure!(back == content, "{backend}: what was written to a device at {offset} came back changed");
+    }
     said.push(format!("{:?}", g.mount("/dev/sdc", "/").map_err(|_| "nothing to mount")));
     g.shutdown()?;
     drop(g);

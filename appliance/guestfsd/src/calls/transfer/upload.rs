@@ -127,3 +127,34 @@ fn set_direct(target: &OwnedFd, direct: bool) -> bool {
     let flags = if direct { flags | OFlags::DIRECT } else { flags.difference(OFlags::DIRECT) };
     fcntl_setfl(target, flags).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// A file under the name of a device stands for one: any filesystem below may know `O_DIRECT` or not.
+    #[test]
+    fn every_byte_gets_to_its_place() {
+        let content: Vec<u8> = (0..2 * GATHER + 4097).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        for name in ["/dev/sda", "/file"] {
+            for offset in [0, 512, 4096, 4099] {
+                for length in [0, 1, 4096, GATHER - 1, GATHER, GATHER + 5, content.len()] {
+                    let mut file = tempfile::tempfile().unwrap();
+                    let target = OwnedFd::from(file.try_clone().unwrap());
+                    let mut gathered = Gathered::new(&target, name.into(), offset);
+                    let content = content.get(..length).unwrap();
+                    for piece in content.chunks(8192 - 1) {
+                        gathered.add(piece).unwrap();
+                    }
+                    gathered.finish().unwrap();
+                    let mut found = Vec::new();
+                    file.read_to_end(&mut found).unwrap();
+                    let before = usize::try_from(offset).unwrap().min(found.len());
+                    assert!(found.iter().take(before).all(|byte| *byte == 0));
+                    assert!(found.get(before..).unwrap() == content, "{name}: {length} bytes at {offset}");
+                }
+            }
+        }
+    }
+}
