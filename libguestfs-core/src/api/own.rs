@@ -87,13 +87,9 @@ pub trait Own: Host {
         image: &mut FileOut<'_>,
     ) -> Result<()>;
 
-    /// Why a file of the guest should not be written, as Windows left its volume: a sentence for people each.
-    #[call(1_000_026)]
-    fn internal_registry_obstacles(&mut self, path: &Pathname) -> Result<Vec<BString>>;
-
     /// Puts a new hive in the place of an old one, and empties its logs. Whatever happens, there is the one or the other. The
     /// old hive and its logs are kept as copies whose names have `backup` after that of the hive, unless it is empty.
-    #[call(1_000_027, cancellable)]
+    #[call(1_000_026, cancellable)]
     fn internal_registry_replace(
         &mut self,
         path: &Pathname,

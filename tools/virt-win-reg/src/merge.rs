@@ -43,15 +43,14 @@ pub(crate) fn guest(
     session: &mut Session,
 ) -> Result<()> {
     let Windows { handle, root, systemroot } = open::guest(disks, options, session)?;
+    // All that is mounted will be mounted to be written.
+    if let Some(obstacle) = handle.mount_warnings()?.first() {
+        return Err(Error::new(format!("the guest can't be written safely: {obstacle}")).hint(REMEDY));
+    }
     send_changes(&handle, files, options)?;
     let hives = handle.internal_registry_hives(&systemroot).map_err(plain)?;
     let mut images = Vec::new();
     for hive in &hives {
-        let obstacles = handle.internal_registry_obstacles(hive).map_err(plain)?;
-        if let Some(obstacle) = obstacles.first() {
-            let what = format!("{hive} is on a volume that can't be written safely: {obstacle}");
-            return Err(Error::new(what).hint(REMEDY));
-        }
         images.push(merged(&handle, hive, session)?);
     }
     mount_writable(&handle, &root)?;
@@ -135,7 +134,9 @@ fn mount_writable(handle: &Guestfs, root: &BString) -> Result<()> {
     let mut mounts: Vec<(BString, BString)> = handle.inspect_get_mountpoints(root)?.0;
     mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
     for (mountpoint, device) in &mounts {
-        handle.mount_options("rw", device, mountpoint)?;
+        handle.mount_options("rw", device, mountpoint).map_err(|e| {
+            if needs_appliance(&e) { with_appliance_hint(handle, e.into()) } else { e.into() }
+        })?;
     }
     Ok(())
 }

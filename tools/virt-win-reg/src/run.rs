@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 use clap::ArgMatches;
-use virt_common::{Result, Session};
+use virt_common::{Error, Result, Session};
 
 use crate::open::{self, Place};
 use crate::options::{Options, Target};
@@ -26,6 +26,9 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
         Target::File(path) => open::file(&path, wanted.key.as_bstr(), options)?,
         Target::Guest(disks) => {
             let Windows { handle, systemroot, .. } = open::guest(&disks, options, session)?;
+            for warning in handle.mount_warnings()? {
+                session.warn(&Error::new(warning.to_string()));
+            }
             let place = Place::of(&handle, systemroot.as_bstr(), wanted.key.as_bstr())?;
             (handle, place)
         }

@@ -20,7 +20,6 @@ impl Own for Guestfsd {
         internal_registry_change(file: &PlainString, encoding: &PlainString, text: &Buffer, ends: bool) -> ();
         internal_registry_hives(systemroot: &Pathname) -> Vec<BString>;
         internal_registry_merge(hive: &DevOrPath, logs: &DeviceList, prefix: &PlainString, image: &mut FileOut<'_>) -> ();
-        internal_registry_obstacles(path: &Pathname) -> Vec<BString>;
         internal_registry_replace(path: &Pathname, image: &mut FileIn<'_>, backup: &PlainString) -> ();
     }
 }

@@ -17,7 +17,6 @@
 use std::ops::ControlFlow;
 
 use bstr::{BStr, BString, ByteSlice};
-use disk::fs::ntfs::Ntfs;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 use rustix::fs::{OFlags, fstat, fsync, ftruncate, syncfs};
@@ -28,32 +27,13 @@ use crate::calls::sink::Source;
 use crate::calls::writing::data::copy_range;
 use crate::calls::writing::{existing, regular, reopen};
 use crate::engine::kernel::Sysroot;
-use crate::engine::{self, Last, MountPoint};
+use crate::engine::{self, Last};
 use crate::error::{At, Failure};
 
 /// The largest hive that is written, in bytes: it is kept in the appliance's memory.
 const IMAGE_MAX: usize = 256 << 20;
 
 impl Guestfsd {
-    /// Why the file at `path` should not be written: how Windows left the volume.
-    pub(crate) fn internal_registry_obstacles(&mut self, path: &BStr) -> Result<Vec<BString>> {
-        let lies_on = |mount: &MountPoint| {
-            let rest = path.strip_prefix(mount.path.trim_end_with(|c| c == '/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        let mounts = self.engine.mount_points().into_iter().filter(lies_on);
-        let Some(mount) = mounts.max_by_key(|mount| mount.path.len()) else { return Ok(Vec::new()) };
-        let parsed = self.mountable(mount.mountable.as_bstr())?;
-        let source = self.engine.open_block(parsed.device()).at(parsed.device())?;
-        let look = || {
-            if !Ntfs::is_on(&source)? {
-                return Ok(Vec::new());
-            }
-            Ok(Ntfs::open(source.clone())?.state()?.warnings().map(BString::from).collect())
-        };
-        look().map_err(|error| Failure::disk(parsed.device(), error).at(parsed.device()))
-    }
-
     /// See the head of the file.
     pub(crate) fn internal_registry_replace(
         &mut self,
