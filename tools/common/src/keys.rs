@@ -129,15 +129,24 @@ impl From<libguestfs_core::Error> for Failure {
     }
 }
 
+/// What `vfs_type` and users call what Windows encrypts volumes with.
+const BITLOCKER: &str = "BitLocker";
+
 /// What is said of a device that is locked.
 pub fn about_locked(locked: &Locked) -> Error {
     let device = &locked.device.device;
-    let kind = if locked.device.kind == "crypto_LUKS" { "LUKS" } else { "BitLocker" };
+    let kind = if locked.device.kind == "crypto_LUKS" { "LUKS" } else { BITLOCKER };
     match &locked.refused {
         // The original's words, for programs that look for them.
         Some(refused) => {
             Error::new(format!("could not find key to open {kind} encrypted {device}: {refused}"))
                 .hint(format!("--key {device}:file:FILENAME gives another key"))
+        }
+        None if kind == BITLOCKER => {
+            Error::new(format!("{device} is encrypted by BitLocker, and there is no key for it")).hint(format!(
+                "an appliance reads it with its password or its recovery key (which \"manage-bde -protectors -get\" shows \
+                 in Windows): --key {device}:file:FILENAME, or --keys-from-stdin; what only the machine's TPM knows is no key"
+            ))
         }
         None => Error::new(format!("{device} is encrypted, and there is no key for it"))
             .hint(format!("give its key with --key {device}:file:FILENAME, or --keys-from-stdin")),

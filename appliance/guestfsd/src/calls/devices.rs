@@ -62,10 +62,10 @@ impl Guestfsd {
 
     /// The device mapper's devices that are no logical volumes. Without a kernel, those are what dynamic disks have.
     pub(super) fn mappings(&self) -> Result<Vec<BString>> {
-        if let Some(kernel) = self.engine.kernel() {
-            return Ok(kernel.mappings());
-        }
-        let mut list = self.dynamic_devices()?;
+        let mut list = match self.engine.kernel() {
+            Some(kernel) => kernel.mappings(),
+            None => self.dynamic_devices()?,
+        };
         list.sort();
         Ok(list)
     }

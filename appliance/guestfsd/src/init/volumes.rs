@@ -1,4 +1,5 @@
-//! Puts arrays together and activates logical volumes, if the disks have any: programs are started for that alone.
+//! Puts arrays together and activates logical volumes and those of dynamic disks, if the disks have any: programs are started
+//! for that alone.
 
 use bstr::{BString, ByteSlice};
 
@@ -10,6 +11,9 @@ use crate::program::Program;
 
 /// Modules of the levels of arrays.
 const LEVELS: [&str; 5] = ["raid0", "raid1", "raid10", "raid456", "linear"];
+
+/// Modules of mirrors and RAID-5 on dynamic disks.
+const DYNAMIC: [&str; 4] = ["dm_mod", "dm_raid", "raid1", "raid456"];
 
 /// What is on the disks and arrays of the guest.
 fn members(kernel: &Kernel) -> Vec<String> {
@@ -40,6 +44,16 @@ pub(crate) fn activate(kernel: &Kernel) {
     if found.iter().any(|kind| kind == "LVM2_member") {
         load("dm_mod");
         run(Program::new("lvm").args(["vgchange", "-aay", "--sysinit"]), "lvm");
+    }
+    match kernel.ldm() {
+        Ok(disks) if disks.groups.is_empty() => {}
+        Ok(_) => {
+            for module in DYNAMIC {
+                load(module);
+            }
+            run(Program::new("ldmtool").args(["create", "all"]), "ldmtool");
+        }
+        Err(failure) => log::debug(format_args!("guestfsd: {}", failure.at("ldm"))),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::engine::native::{Drive, Native};
 mod btrfs;
 mod content;
 mod devices;
+mod dynamic;
 mod equality;
 mod hivex;
 mod hostile;
