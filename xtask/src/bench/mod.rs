@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Leave out the programs that boot an appliance
     #[arg(long)]
     quick: bool,
-    /// Measure only these: cat, ls, big-file, trees, df, inspector, copy-out, ntfs, launch or transfer
+    /// Measure only these: cat, ls, big-file, trees, df, inspector, copy-out, ntfs, launch, transfer or win-reg
     only: Vec<String>,
 }
 
@@ -198,6 +198,30 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// The registry: of a small guest, and a hive of 12 MB without one.
+    fn win_reg(&self) -> Result<()> {
+        let (win_reg, key) = (self.ours("virt-win-reg"), "HKLM\\SYSTEM");
+        let guest = run::repository().join("tests/data/windows/win10.qcow2").to_string_lossy().into_owned();
+        let rows = vec![
+            row("virt-win-reg", &[&win_reg, &guest, key]),
+            row("Debian's virt-win-reg (TCG)", &["/usr/bin/virt-win-reg", &guest, key]),
+        ];
+        self.table("HKLM\\SYSTEM of a guest like a Windows 10", rows, usize::MAX)?;
+
+        let directory = tempfile::tempdir()?;
+        let archive = run::repository().join("hivex-rs/tests/data/hives.tar.xz");
+        run::shell(r#"tar -C "$1" -xJf "$2" SYSTEM"#, &[directory.path(), &archive])?;
+        let hive = directory.path().join("SYSTEM").to_string_lossy().into_owned();
+        let rows = vec![
+            row("virt-win-reg --hive", &[&win_reg, "--hive", &hive]),
+            row("virt-win-reg --hive --json", &[&win_reg, "--hive", &hive, "--json"]),
+            row("hivexregedit --export", &["hivexregedit", "--export", &hive, "\\"]),
+        ];
+        self.table("all 30,000 keys of a SYSTEM hive of Windows 7", rows, 5)
+    }
+}
+
 /// One comparison, or several that belong together.
 type Table = fn(&Bench) -> Result<()>;
 
@@ -213,6 +237,7 @@ const TABLES: &[(&str, &str, Table)] = &[
     ("ntfs", "virt-cat virt-ls xtask", Bench::ntfs),
     ("launch", "virt-ls", Bench::launch),
     ("transfer", "xtask", Bench::transfer),
+    ("win-reg", "virt-win-reg", Bench::win_reg),
 ];
 
 /// Measures everything, or what is asked for.
