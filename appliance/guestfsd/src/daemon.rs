@@ -5,11 +5,12 @@ use std::os::fd::OwnedFd;
 use bstr::{BStr, BString};
 use libguestfs_core::api::*;
 use libguestfs_core::inspect::Inspection;
+use libguestfs_core::registry::Registry as OpenHive;
 use libguestfs_core::server::FileOut;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
-use crate::calls::{OpenHive, Registry};
+use crate::calls::Registry;
 use crate::engine::{Engine, Mountable as ParsedMountable};
 use crate::error::{At, refused, strerror};
 use crate::init;

@@ -97,6 +97,19 @@ pub fn open<T: Tree>(tree: &mut T, path: &BStr) -> Result<Result<Registry, Refus
     let Some((path, Entry::File(size))) = find_any_case(tree, "/".into(), path)? else {
         return Ok(Err(Refused::NotFound));
     };
+    open_file(tree, path, size, Options::default())
+}
+
+/// Opens the hive in the regular file `path`, which has `size` bytes.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_file<T: Tree>(
+    tree: &mut T,
+    path: BString,
+    size: u64,
+    options: Options,
+) -> Result<Result<Registry, Refused>, T::Error> {
     if size > HIVE_MAX {
         return Ok(Err(Refused::TooLarge(size)));
     }
@@ -112,7 +125,7 @@ pub fn open<T: Tree>(tree: &mut T, path: &BStr) -> Result<Result<Registry, Refus
         logs(tree, &path, &mut notes)?
     };
     let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-    let opened = Hive::open_with_logs(image, &logs, Options::default());
+    let opened = Hive::open_with_logs(image, &logs, options);
     Ok(opened.map(|hive| Registry { path, hive, notes }).map_err(Refused::Hive))
 }
 

@@ -4,34 +4,18 @@
 //! does everything that it reads. Errors begin as those of the original, `failed: ` and the words of the errno, and then
 //! say what was met.
 
-use std::ops::ControlFlow;
-
 use bstr::{BStr, BString, ByteSlice};
 use hivex::{ErrorKind, Hive, Node, Options, Value, ValueType};
 use libguestfs_core::api::{HivexNode, HivexOpenOpts, HivexValue};
+use libguestfs_core::registry::{self, Refused, Registry};
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
-use super::content::Content;
+use super::guest_tree::GuestTree;
 use super::{account, wire};
 use crate::Guestfsd;
-use crate::error::{At, Failure, refused, strerror};
+use crate::error::{At, refused, strerror};
 use crate::log;
-
-/// Largest hive in bytes, and its logs together. The embedded daemon has 512 MiB for everything, an appliance about twice
-/// as much; hives of real systems have up to 200 MB.
-const MAX_EMBEDDED: u64 = 192 << 20;
-const MAX_APPLIANCE: u64 = 448 << 20;
-/// How the logs of a hive end, beside it.
-const LOGS: [&[u8]; 3] = [b".LOG", b".LOG1", b".LOG2"];
-
-/// The hive that is open.
-#[derive(Debug)]
-pub(crate) struct OpenHive {
-    hive: Hive,
-    /// Its file, without symbolic links.
-    path: BString,
-}
 
 impl Guestfsd {
     pub(crate) fn hivex_open(&mut self, filename: &BStr, opts: &HivexOpenOpts) -> Result<()> {
@@ -43,65 +27,18 @@ impl Guestfsd {
         }
         let place = format!("hivex failed to open {filename}");
         let path = self.tree().canonical(filename).at(&place)?;
-        let image = self.bytes_of_hive(path.as_bstr(), 0)?.at(&place)?;
-        let mut logs = Vec::new();
-        let mut total = image.len();
-        for log in self.logs_of_hive(path.as_bstr()).at(&place)? {
-            let content = self.bytes_of_hive(log.as_bstr(), total)?.at(format_args!("{place}: {log}"))?;
-            total = total.saturating_add(content.len());
-            logs.push(content);
-        }
-        let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+        let size = self.content(path.as_bstr()).at(&place)?.len();
         let options = Options { write, ..Options::default() };
-        let hive = Hive::open_with_logs(image, &logs, options).map_err(|e| failed(&place, &e))?;
+        let opened = registry::open_file(&mut GuestTree(self.tree()), path, size, options)?;
+        let registry = opened.map_err(|refused| no_hive(&place, &refused))?;
         if opts.verbose == Some(true) || opts.debug == Some(true) {
-            log::line(format_args!("{path}: {:?}", hive.replay()));
-            hive.notes().iter().for_each(|note| log::line(format_args!("{path}: {note}")));
+            registry.notes().iter().for_each(|note| log::line(format_args!("{}: {note}", registry.path)));
         }
-        self.hive = Some(OpenHive { hive, path });
+        self.hive = Some(registry);
         Ok(())
     }
 
-    /// The content of a hive or a log, if there is room for it beside `before` bytes.
-    fn bytes_of_hive(&self, path: &BStr, before: usize) -> Result<crate::engine::Result<Vec<u8>>> {
-        let mut content = match self.content(path) {
-            Ok(content) => content,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        let total = content.len().saturating_add(u64::try_from(before).unwrap_or(u64::MAX));
-        let is_embedded = self.engine.kernel().is_none();
-        if total > if is_embedded { MAX_EMBEDDED } else { MAX_APPLIANCE } {
-            let what = format!("{path}: a registry hive of {total} bytes");
-            return if is_embedded {
-                Err(Error::needs_appliance(what))
-            } else {
-                Ok(Err(Failure::Text(Errno::EFBIG, what)))
-            };
-        }
-        Ok(all_bytes(&mut content))
-    }
-
-    /// The logs beside a hive, whose names differ in case from system to system.
-    fn logs_of_hive(&self, path: &BStr) -> crate::engine::Result<Vec<BString>> {
-        let Some((directory, name)) = path.rsplit_once_str("/") else { return Ok(Vec::new()) };
-        let directory = if directory.is_empty() { BStr::new("/") } else { directory.as_bstr() };
-        let mut logs = Vec::new();
-        self.tree().directory(directory)?.read(&mut |entry| {
-            let beside = entry.name.get(..name.len()).zip(entry.name.get(name.len()..));
-            if let Some((stem, end)) = beside
-                && stem.eq_ignore_ascii_case(name)
-                && LOGS.iter().any(|log| end.eq_ignore_ascii_case(log))
-            {
-                logs.push(BString::from(entry.name));
-            }
-            ControlFlow::Continue(())
-        })?;
-        logs.sort_by_key(|name| name.to_ascii_lowercase());
-        let prefix = directory.trim_end_with(|c| c == '/');
-        Ok(logs.into_iter().map(|name| BString::from([prefix, b"/", &name].concat())).collect())
-    }
-
-    fn open_hive(&mut self, call: &str) -> Result<&mut OpenHive> {
+    fn open_hive(&mut self, call: &str) -> Result<&mut Registry> {
         self.hive.as_mut().ok_or_else(|| {
             refused(format!("do_{call}: you must call 'hivex-open' first to initialize the hivex handle"))
         })
@@ -217,7 +154,7 @@ impl Guestfsd {
 
     pub(crate) fn hivex_commit(&mut self, filename: Option<&BStr>) -> Result<()> {
         self.change_hive("hivex_commit", Hive::commit)?;
-        let OpenHive { hive, path } = self.open_hive("hivex_commit")?;
+        let Registry { hive, path, .. } = self.open_hive("hivex_commit")?;
         let (path, image) = (filename.unwrap_or(path.as_bstr()).to_owned(), hive.image().to_vec());
         if !path.starts_with(b"/") {
             let what = format!("failed: {path}: path must start with a / character");
@@ -258,24 +195,6 @@ fn text(mut name: BString) -> BString {
     name
 }
 
-/// The whole content of a file.
-fn all_bytes(content: &mut Content<'_>) -> crate::engine::Result<Vec<u8>> {
-    let len = usize::try_from(content.len()).map_err(|_| Errno::EFBIG)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(len, 0);
-    let mut at = 0;
-    while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
-        let read = content.read(u64::try_from(at).unwrap_or(u64::MAX), rest)?;
-        if read == 0 {
-            break;
-        }
-        at = at.saturating_add(read);
-    }
-    bytes.truncate(at);
-    Ok(bytes)
-}
-
 /// The errno that libhivex has for a failure.
 fn errno(error: &hivex::Error) -> Errno {
     match error.kind() {
@@ -297,4 +216,14 @@ fn failed(place: &str, error: &hivex::Error) -> Error {
 fn no_parent(handle: i64) -> Error {
     let words = strerror(Errno::EFAULT);
     Error::daemon(Errno::EFAULT, format!("failed: {words}: the key at {handle:#x} is the root key"))
+}
+
+/// Why there is no hive.
+fn no_hive(place: &str, refused: &Refused) -> Error {
+    match refused {
+        Refused::Hive(error) => failed(place, error),
+        Refused::NotFound => Error::daemon(Errno::ENOENT, format!("{place}: {}", strerror(Errno::ENOENT))),
+        Refused::TooLarge(_) => Error::daemon(Errno::EFBIG, format!("{place}: {refused}")),
+        _ => Error::daemon(Errno::EIO, format!("{place}: {refused}")),
+    }
 }

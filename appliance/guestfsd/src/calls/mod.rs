@@ -65,7 +65,6 @@ mod writing;
 mod xattrs;
 mod xfs;
 
-pub(crate) use hivex::OpenHive;
 pub(crate) use lvm::DEVICE_MAPPER_MAJOR;
 pub(crate) use registry::Registry;
 
