@@ -87,8 +87,14 @@ impl Guestfsd {
         let dynamic = [self.list_ldm_volumes()?, self.list_ldm_partitions()?].concat();
         let mut mappings = self.mappings()?;
         mappings.retain(|device| !dynamic.contains(device));
+        let columns = if dynamic.is_empty() { Vec::new() } else { self.raid5_columns()? };
         for volume in self.lvs()?.into_iter().chain(mappings).chain(dynamic) {
-            self.add_filesystem(volume, &mut list)?;
+            // The first column begins as the volume does, and is no filesystem for that.
+            if columns.contains(&volume) {
+                list.push((volume, UNKNOWN.into()));
+            } else {
+                self.add_filesystem(volume, &mut list)?;
+            }
         }
         Ok(Hashtable(list))
     }
@@ -116,7 +122,7 @@ impl Guestfsd {
         let kind = match self.engine.probe(device.as_bstr()) {
             Ok(found) => found.map_or(UNKNOWN, |p| p.kind),
             // A volume that lacks a disk, or that is of a kind for an appliance, has no content that could be named.
-            Err(Failure::Os(_) | Failure::NeedsAppliance(_)) => UNKNOWN,
+            Err(Failure::Os(_) | Failure::Text(..) | Failure::NeedsAppliance(_)) => UNKNOWN,
             Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Io => UNKNOWN,
             Err(failure) => return Err(failure.at(&device)),
         };

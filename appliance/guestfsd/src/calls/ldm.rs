@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
-use disk::volume::ldm::DynamicDisks;
+use disk::volume::ldm::{DynamicDisks, VolumeKind};
 use libguestfs_core::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::tool::Tool;
 use crate::Guestfsd;
-use crate::engine::names::{LDM_PARTITION, LDM_VOLUME};
+use crate::engine::names::{self, LDM_PARTITION, LDM_VOLUME};
 use crate::engine::native;
 use crate::error::{At, refused};
 
@@ -151,6 +151,19 @@ impl Guestfsd {
         let mut list = self.mappings()?;
         list.retain(|device| device.starts_with(prefix.as_bytes()));
         Ok(list)
+    }
+
+    /// Devices of the columns of RAID-5 volumes.
+    pub(super) fn raid5_columns(&self) -> Result<Vec<BString>> {
+        let disks = self.dynamic_disks()?;
+        let mut columns = Vec::new();
+        for group in &disks.groups {
+            let volumes = group.volumes.iter().filter(|volume| volume.kind == VolumeKind::Raid5);
+            let parts = volumes.flat_map(|volume| &volume.partitions);
+            let parts = parts.filter_map(|index| group.partitions.get(*index));
+            columns.extend(parts.map(|part| names::ldm(LDM_PARTITION, &group.name, &part.name)));
+        }
+        Ok(columns)
     }
 
     /// What ldmtool would make devices of.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bstr::{BStr, BString};
-use disk::ReadAt;
 use disk::volume::ldm::{DiskGroup, DynamicDisks};
+use disk::{ErrorKind, ReadAt};
 use nix::errno::Errno;
 
 use crate::engine::{Result, names};
@@ -70,5 +70,9 @@ pub(super) fn open(
         Member::Volume(index) => group.volumes.get(index).ok_or(Errno::ENOENT)?.open(),
         Member::Partition(index) => group.partitions.get(index).ok_or(Errno::ENOENT)?.open(),
     };
-    source.map_err(|e| Failure::disk(device, e))
+    source.map_err(|error| match error.kind() {
+        // The device is there, what it lies on is not: the words say which disk.
+        ErrorKind::NotFound => Failure::Text(Errno::ENXIO, error.to_string()),
+        _ => Failure::disk(device, error),
+    })
 }
