@@ -214,7 +214,7 @@ fn attributes_of_the_system_are_those_of_ntfs_3g() {
     let names = ["Directory", "A.TXT", "Directory/a long name.text", "ä", "many names", "link"];
     let numbered = (0..4000).step_by(16).chain([1, 3999]).map(|n| format!("Directory/{n}"));
     let mut found = 0;
-    for name in names.iter().map(|name| name.to_string()).chain(numbered) {
+    for name in names.iter().map(ToString::to_string).chain(numbered) {
         let inode = walk(&ntfs, &name);
         for attribute in SYSTEM {
             let attribute = format!("system.ntfs_{attribute}");
