@@ -17,11 +17,13 @@ _virt-win-reg() {
     _arguments "${_arguments_options[@]}" : \
 '*-a+[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '*--add=[Add a disk image or block device of the guest]:FILE|URI:_default' \
+'--backup=[Keep the old hive and its logs when a merge writes a new one]::SUFFIX:_default' \
 '*--blocksize=[Sector size of the disks added after this option]::512|4096:_default' \
 '-c+[libvirt connection to find the guest of -d at]:URI:_default' \
 '--connect=[libvirt connection to find the guest of -d at]:URI:_default' \
 '*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
 '*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
+'--encoding=[How strings are stored by a merge]:UTF-16LE|ASCII:_default' \
 '*--format=[Image format of the disks added after this option]:FMT:_default' \
 '(-a --add --blocksize -d --domain --format --root)--hive=[Work on a hive file, with no guest around it]:FILE:_files' \
 '*--key=[Key of an encrypted device (LUKS, BitLocker)]:SELECTOR:_default' \
@@ -34,6 +36,7 @@ _virt-win-reg() {
 '(--unsafe-printable-strings)--json[Print JSON]' \
 '--keys-from-stdin[Read passphrases from standard input, one a line]' \
 '--long-options[List the long options, for shell completion]' \
+'(--json --max-depth --unsafe-printable-strings)--merge[Merge .reg files into the registry]' \
 '--short-options[List the short options, for shell completion]' \
 '--unsafe-printable-strings[Print strings as text, not in hexadecimal]' \
 '*-v[Print on standard error what goes on]' \

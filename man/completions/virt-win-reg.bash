@@ -23,7 +23,7 @@ _virt__win__reg() {
 
     case "${cmd}" in
         virt__win__reg)
-            opts="-a -c -d -v -V -x --add --blocksize --connect --debug --domain --echo-keys --format --help --hive --json --key --keys-from-stdin --long-options --max-depth --prefix --root --short-options --unsafe-printable-strings --verbose --version"
+            opts="-a -c -d -v -V -x --add --backup --blocksize --connect --debug --domain --echo-keys --encoding --format --help --hive --json --key --keys-from-stdin --long-options --max-depth --merge --prefix --root --short-options --unsafe-printable-strings --verbose --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,10 @@ _virt__win__reg() {
                     return 0
                     ;;
                 -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backup)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -54,6 +58,10 @@ _virt__win__reg() {
                     return 0
                     ;;
                 -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encoding)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

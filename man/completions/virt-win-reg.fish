@@ -1,7 +1,9 @@
 complete -c virt-win-reg -s a -l add -d 'Add a disk image or block device of the guest' -r
+complete -c virt-win-reg -l backup -d 'Keep the old hive and its logs when a merge writes a new one' -r
 complete -c virt-win-reg -l blocksize -d 'Sector size of the disks added after this option' -r
 complete -c virt-win-reg -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
 complete -c virt-win-reg -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
+complete -c virt-win-reg -l encoding -d 'How strings are stored by a merge' -r
 complete -c virt-win-reg -l format -d 'Image format of the disks added after this option' -r
 complete -c virt-win-reg -l hive -d 'Work on a hive file, with no guest around it' -r -F
 complete -c virt-win-reg -l key -d 'Key of an encrypted device (LUKS, BitLocker)' -r
@@ -14,6 +16,7 @@ complete -c virt-win-reg -l help -d 'Show this help'
 complete -c virt-win-reg -l json -d 'Print JSON'
 complete -c virt-win-reg -l keys-from-stdin -d 'Read passphrases from standard input, one a line'
 complete -c virt-win-reg -l long-options -d 'List the long options, for shell completion'
+complete -c virt-win-reg -l merge -d 'Merge .reg files into the registry'
 complete -c virt-win-reg -l short-options -d 'List the short options, for shell completion'
 complete -c virt-win-reg -l unsafe-printable-strings -d 'Print strings as text, not in hexadecimal'
 complete -c virt-win-reg -s v -l verbose -d 'Print on standard error what goes on'
