@@ -72,9 +72,10 @@ impl Guestfsd {
             other => return Err(unknown_form(other)),
         };
         let hive = self.read_hive(hive, logs, Options::default())?;
-        let node = key_at(&hive, key)?;
+        let shown = full_path(prefix(opts), key);
+        let node = key_at(&hive, key, &shown)?;
         if let Some(name) = &opts.value {
-            let found = value_of(&hive, node, key, name.as_bstr())?;
+            let found = value_of(&hive, node, &shown, name.as_bstr())?;
             let content = match form {
                 Form::Json => json::value(&hive, node, found, prefix(opts)),
                 _ => value::plain(&hive, found),
@@ -95,7 +96,7 @@ impl Guestfsd {
         self.note_damage(&hive);
         match exported {
             Ok(()) => text.finish(),
-            Err(ExportError::Hive(error)) => Err(about(key, &error)),
+            Err(ExportError::Hive(error)) => Err(about(shown.as_bstr(), &error)),
             Err(ExportError::Write(error)) => Err(text.error.unwrap_or_else(|| refused(error.to_string()))),
         }
     }
@@ -114,14 +115,20 @@ impl Guestfsd {
     }
 }
 
-/// The key at a path within the hive.
-fn key_at(hive: &Hive, path: &BStr) -> Result<Node> {
-    let node = hive.node_get_path(hive.root(), path).map_err(|error| about(path, &error))?;
-    node.ok_or_else(|| Error::daemon(Errno::ENOENT, format!("{path}: there is no such key in the hive")))
+/// The path of a key as users know it.
+fn full_path(prefix: &BStr, key: &BStr) -> BString {
+    let separator = if prefix.is_empty() || key.starts_with(b"\\") { "" } else { "\\" };
+    BString::from([prefix, separator.as_bytes(), key].concat())
+}
+
+/// The key at a path within the hive, which users know as `shown`.
+fn key_at(hive: &Hive, path: &BStr, shown: &BString) -> Result<Node> {
+    let node = hive.node_get_path(hive.root(), path).map_err(|error| about(shown.as_bstr(), &error))?;
+    node.ok_or_else(|| Error::daemon(Errno::ENOENT, format!("{shown}: there is no such key in the hive")))
 }
 
 /// The value of a key, the default value if it has no name.
-fn value_of(hive: &Hive, node: Node, key: &BStr, name: &BStr) -> Result<Value> {
+fn value_of(hive: &Hive, node: Node, key: &BString, name: &BStr) -> Result<Value> {
     let found = hive.node_get_value(node, name).map_err(|error| about(name, &error))?;
     found.ok_or_else(|| {
         let shown = if name.is_empty() { BStr::new("@") } else { name };
