@@ -62,7 +62,10 @@ fn replace(root: &Sysroot, path: &BStr, bytes: &[u8]) -> engine::Result<()> {
         Err(Failure::Os(Errno::ENOENT)) => None,
         Err(failure) => return Err(failure),
     };
-    let short_name = old.as_ref().and_then(|(old, _)| attribute(old, SHORT_NAME));
+    let short_name = match &old {
+        Some((old, _)) => attribute(old, SHORT_NAME)?,
+        None => None,
+    };
     // On NTFS a short name counts as a name.
     let names = 1 + u32::from(short_name.is_some());
     if old.as_ref().is_some_and(|(_, status)| status.st_nlink > names.into()) {
@@ -114,7 +117,7 @@ pub(super) fn belongings(old: &OwnedFd, status: &Stat, new: &OwnedFd) -> engine:
     carry::mode(status, new)?;
     carry::xattrs(old, new)?;
     for name in NTFS {
-        if let Some(value) = attribute(old, name) {
+        if let Some(value) = attribute(old, name)? {
             set_attribute(new, name, &value)?;
         }
     }
@@ -141,16 +144,18 @@ fn sync_directory(root: &Sysroot, path: &BStr) -> engine::Result<()> {
 }
 
 /// An attribute, if the filesystem knows it and the file has it.
-fn attribute(file: &OwnedFd, name: &str) -> Option<Vec<u8>> {
+fn attribute(file: &OwnedFd, name: &str) -> engine::Result<Option<Vec<u8>>> {
     let mut value = vec![0; XATTR_MAX];
-    let length = getxattr(descriptor_path(file), name, &mut value).ok()?;
-    value.truncate(length);
-    Some(value)
+    match getxattr(descriptor_path(file), name, &mut value) {
+        Ok(length) => {
+            value.truncate(length);
+            Ok(Some(value))
+        }
+        Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn set_attribute(file: &OwnedFd, name: &str, value: &[u8]) -> engine::Result<()> {
-    match setxattr(descriptor_path(file), name, value, XattrFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
+    Ok(setxattr(descriptor_path(file), name, value, XattrFlags::empty())?)
 }
