@@ -31,6 +31,7 @@ _virt-copy-out() {
 '--help[Show this help]' \
 '-i[Inspect the guest, which is always done without -m (as of guestfish)]' \
 '--inspector[Inspect the guest, which is always done without -m (as of guestfish)]' \
+'--json[Report what became of the copy as JSON, on standard output]' \
 '--keys-from-stdin[Read passphrases from standard input, one a line]' \
 '--long-options[List the long options, for shell completion]' \
 '--no-owner[Do not keep owners and groups, though root]' \

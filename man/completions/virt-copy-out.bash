@@ -23,7 +23,7 @@ _virt__copy__out() {
 
     case "${cmd}" in
         virt__copy__out)
-            opts="-a -c -d -i -m -r -v -V -x --add --blocksize --connect --domain --echo-keys --exclude --format --help --inspector --key --keys-from-stdin --long-options --mount --no-owner --no-progress-bars --owner --progress-bars --ro --short-options --verbose --verify --version --xattrs"
+            opts="-a -c -d -i -m -r -v -V -x --add --blocksize --connect --domain --echo-keys --exclude --format --help --inspector --json --key --keys-from-stdin --long-options --mount --no-owner --no-progress-bars --owner --progress-bars --ro --short-options --verbose --verify --version --xattrs"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

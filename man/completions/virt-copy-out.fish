@@ -9,6 +9,7 @@ complete -c virt-copy-out -s m -l mount -d 'Mount a filesystem by hand, instead 
 complete -c virt-copy-out -l echo-keys -d 'Show passphrases while they are typed'
 complete -c virt-copy-out -l help -d 'Show this help'
 complete -c virt-copy-out -s i -l inspector -d 'Inspect the guest, which is always done without -m (as of guestfish)'
+complete -c virt-copy-out -l json -d 'Report what became of the copy as JSON, on standard output'
 complete -c virt-copy-out -l keys-from-stdin -d 'Read passphrases from standard input, one a line'
 complete -c virt-copy-out -l long-options -d 'List the long options, for shell completion'
 complete -c virt-copy-out -l no-owner -d 'Do not keep owners and groups, though root'

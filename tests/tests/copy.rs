@@ -277,11 +277,44 @@ fn a_copy_that_is_not_as_the_guest_is_told_by_verify() -> Result<()> {
         scratch.path(),
     )?;
     succeeds(&out);
-    let out = run(
-        "virt-copy-out",
-        ["-a".as_ref(), image.as_os_str(), "--verify".as_ref(), "/etc".as_ref(), "-".as_ref()],
-    )?;
-    assert_eq!(out.status, Some(2));
+    // The second source, a symbolic link of the same name, takes the place of the first.
+    let image = data("debian-mini.qcow2");
+    let out = copy(&image, &["--verify", "/usr/lib/os-release", "/etc/os-release"], scratch.path())?;
+    assert_eq!(out.status, Some(1));
+    ensure!(out.stderr.contains("/usr/lib/os-release: the copy differs: its kind"), "{}", out.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_report_in_json_says_what_became_of_each_source() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let image = data("debian-mini.qcow2");
+    let out = copy(&image, &["--json", "/etc/h*", "/nothing", "/srv/none*"], scratch.path())?;
+    assert_eq!(out.status, Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout)?;
+    let sources = report["sources"].as_array().context("no sources")?;
+    let paths: Vec<_> = sources.iter().map(|source| source["path"].as_str().unwrap_or_default()).collect();
+    let failed = ["/nothing", "/srv/none*"];
+    for source in sources {
+        let path = source["path"].as_str().unwrap_or_default();
+        let copied = scratch.path().join(path.trim_start_matches("/etc/")).symlink_metadata().is_ok();
+        assert_eq!((source["error"].is_null(), copied), (!failed.contains(&path), !failed.contains(&path)));
+    }
+    ensure!(paths.contains(&"/etc/hostname") && failed.iter().all(|path| paths.contains(path)), "{paths:?}");
+    let bytes: u64 = below(scratch.path())?.values().filter(|entry| entry.is_file()).map(Metadata::len).sum();
+    assert_eq!(report["bytes"], bytes);
+    assert_eq!((&report["schema"], &report["version"]), (&"virt-copy-out".into(), &1.into()));
+    assert_eq!((&report["failures"], &report["interrupted"]), (&serde_json::json!([]), &false.into()));
+    Ok(())
+}
+
+#[test]
+fn an_archive_leaves_no_room_for_reports() -> Result<()> {
+    for option in ["--verify", "--json"] {
+        let image = data("debian-mini.qcow2");
+        let out = copy(&image, &[option, "/etc"], Path::new("-"))?;
+        ensure!(out.status == Some(2) && out.stderr.contains(option), "{option}: {}", out.stderr);
+    }
     Ok(())
 }
 

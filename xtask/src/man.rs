@@ -144,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn no_line_ends_in_a_backslash() {
+        // In a raw string it goes on no line: it would be printed.
+        for (command, manual) in TOOLS {
+            let texts = manual.sections.iter().map(|section| section.text).chain([manual.description]);
+            for line in texts.flat_map(str::lines) {
+                assert!(!line.ends_with('\\'), "{}: {line}", command().get_name());
+            }
+        }
+    }
+
+    #[test]
     fn a_text_becomes_roff() {
         let mut roff = Roff::new();
         text(&mut roff, "Some -words.\n\n= term\nmeans\nthis\n\n    $ code");

@@ -55,11 +55,11 @@ stands for what is in it.",
 /// Paths of Windows guests, and what may be stale in their filesystems.
 pub const WINDOWS: Section = Section {
     title: "WINDOWS GUESTS",
-    text: r"In paths of a Windows guest, backslashes stand for slashes, upper and lower case are the same, and a path may begin with a \
-drive letter, which the guest's own table of drives explains: C:\Windows\win.ini, D:\data. A path without one is on the drive \
+    text: r"In paths of a Windows guest, backslashes stand for slashes, upper and lower case are the same, and a path may begin with a
+drive letter, which the guest's own table of drives explains: C:\Windows\win.ini, D:\data. A path without one is on the drive
 that Windows is on. With -m, paths are those of the filesystems that are mounted, as they stand there.
 
-A Windows that is hibernated, or was shut down in its fast way, and one that crashed, leave filesystems that are not up to date. \
+A Windows that is hibernated, or was shut down in its fast way, and one that crashed, leave filesystems that are not up to date.
 They are read as they are, and a warning says what may be stale.",
 };
 

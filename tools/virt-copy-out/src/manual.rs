@@ -20,7 +20,7 @@ wildcards: *, ? and [...]. A path that is a symbolic link is copied as a link; w
 that it leads to is.
 
 If LOCALDIR is -, a tar archive of it all is written to standard output instead.",
-    sections: &[KEPT, FAILURES, WINDOWS, KEYS, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
+    sections: &[KEPT, FAILURES, JSON, WINDOWS, KEYS, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("virt-ls", 1), ("guestfish", 1), ("guestfs", 3), ("tar", 1)],
 };
 
@@ -42,6 +42,46 @@ What cannot be read or written does not end the copy: it is reported at the end,
 could not be read to its end is not left. If a signal ends the copy (ctrl-C), all files that are there are whole.
 
 In an archive, zeros stand for what could not be read of a file that had begun.",
+};
+
+const JSON: Section = Section {
+    title: "JSON",
+    text: r#"With --json there is one JSON object on standard output when the copy has ended, on a line:
+
+    {"schema":"virt-copy-out","version":1,"target":"homes",
+     "sources":[{"path":"/home"},{"path":"/nope","error":"..."}],
+     "entries":12,"bytes":34567,"failures":["..."],
+     "further_failures":0,"left_out":["..."],
+     "verified":false,"interrupted":false}
+
+= schema, version
+"virt-copy-out" and 1. The version changes when a program that reads the output could break. New keys may come without that.
+
+= target
+LOCALDIR as it was given.
+
+= sources
+One object for each FILE|DIR, in their order, or for each path that fits it as a wildcard: "path" in the guest, and "error" with a message if
+it could not be copied at all. Those that were not begun because a signal came first are not there.
+
+= entries, bytes
+How many files, directories and other entries came, and how many bytes of data, holes not counted; with --verify,
+what is read again is counted again.
+
+= failures, further_failures
+A message for each entry that could not be copied as it is, or with --verify is different, and how many more there are
+than are listed (10000 are).
+
+= left_out
+A message for each entry that the local directory can't have, such as sockets.
+
+= verified, interrupted
+Whether --verify was given, and whether a signal ended the copy: true or false.
+
+The copy is whole if no source has an "error", "failures" is empty and "interrupted" is false; the exit status is then 0. If
+the guest can't be opened, there is no object, only a message on standard error.
+A path that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and exactly under
+"path_base64" ("target_base64"), as Base64 of its bytes."#,
 };
 
 const EXAMPLES: Section = Section {

@@ -28,6 +28,12 @@ pub struct Options {
     #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
     pub(crate) exclude: Vec<OsString>,
 
+    /// Report what became of the copy as JSON, on standard output
+    ///
+    /// See JSON below for what is in it.
+    #[arg(long)]
+    pub(crate) json: bool,
+
     /// Keep owners and groups, though not root
     ///
     /// For root that is the default. Without owners, what is copied belongs to the caller, and set-user-ID and
@@ -89,7 +95,7 @@ mod tests {
         command.clone().debug_assert();
         assert_eq!(
             long_options(&command).join(" "),
-            "--add --blocksize --connect --domain --echo-keys --exclude --format --help --key --keys-from-stdin --mount \
+            "--add --blocksize --connect --domain --echo-keys --exclude --format --help --json --key --keys-from-stdin --mount \
              --no-owner --no-progress-bars --owner --verbose --verify --version --xattrs"
         );
         assert_eq!(short_options(&command).join(" "), "-a -c -d -i -m -r -v -V -x");

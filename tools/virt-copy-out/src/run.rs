@@ -1,13 +1,15 @@
 //! From sources to a copy.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
 use clap::ArgMatches;
 use libguestfs_core::api::GlobExpandOpts;
-use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome};
+use libguestfs_core::copy::{Archiver, Copier, CopyOptions, Outcome, Progress};
 use libguestfs_core::{ErrorKind, Guestfs};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
@@ -15,6 +17,7 @@ use virt_common::{Error, GuestPaths, Result, Session, about_path, go_on_after};
 
 use crate::bar::{self, Bar};
 use crate::interrupt::Interrupts;
+use crate::json::{Report, Reported};
 use crate::options::Options;
 
 /// The destination that is an archive on standard output.
@@ -29,8 +32,9 @@ const OPEN_FILES: u64 = 1 << 16;
 pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Result<()> {
     let (sources, target) = operands(options)?;
     let archive = target == Path::new(ARCHIVE);
-    if archive && options.verify {
-        return Err(Error::bad_options("--verify needs a directory, not an archive"));
+    if archive && (options.verify || options.json) {
+        let option = if options.verify { "--verify" } else { "--json" };
+        return Err(Error::bad_options(format!("{option} needs a directory, not an archive")));
     }
     if !archive && !target.is_dir() {
         return Err(Error::new(format!("target ‘{}’ is not a directory", target.display())));
@@ -44,6 +48,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     let show_bar = bar::wanted() && !options.no_progress_bars;
     let mut total = show_bar.then_some(0);
     let mut found = Vec::new();
+    let mut report = Report { verified: options.verify, ..Report::default() };
     for operand in sources {
         let operand = BStr::new(operand.as_bytes());
         match paths.find(&handle, operand).and_then(|path| expand(&handle, path.as_bstr())) {
@@ -52,7 +57,10 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
                 total = total.map(|total: u64| total.saturating_add(size(&handle, &list)));
                 found.extend(list.into_iter().map(|path| Source { operand, path }));
             }
-            Err(e) => go_on_after(e, &handle, session)?,
+            Err(e) => {
+                report.sources.push(Reported { path: operand.into(), error: Some(e.to_string()) });
+                go_on_after(e, &handle, session)?;
+            }
         }
     }
     let mut from = From { handle: &handle, paths, sources: found };
@@ -61,15 +69,37 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
         xattrs: options.xattrs,
         excludes: options.exclude.iter().map(|pattern| pattern.as_bytes().into()).collect(),
     };
-    let outcome = if archive {
-        to_archive(&mut from, wanted, total, &interrupts, session)
+    let ended = if archive {
+        to_archive(&mut from, wanted, total, &interrupts, session)?
     } else {
-        to_directory(&mut from, target, wanted, options.verify, total, &interrupts, session)
+        to_directory(&mut from, target, wanted, options.verify, total, &interrupts)?
     };
-    if let Some(outcome) = outcome? {
-        report(outcome, session);
+    report.bytes = ended.progress.bytes();
+    report.entries = ended.progress.entries();
+    for (source, result) in ended.sources {
+        let Source { path, .. } = source;
+        let Err(e) = result else {
+            report.sources.push(Reported { path, error: None });
+            continue;
+        };
+        // That a signal ended it is said once, at the end.
+        let said = e.kind() == ErrorKind::Cancelled;
+        let e = if said { Error::from(e) } else { about_path(&handle, &path, e) };
+        report.sources.push(Reported { path, error: Some(e.to_string()) });
+        if !said {
+            go_on_after(e, &handle, session)?;
+        }
+    }
+    if let Some(outcome) = ended.outcome {
+        tell(&outcome, session);
+        report.outcome = outcome;
     }
     handle.shutdown()?;
+    report.interrupted = interrupts.any();
+    if options.json {
+        let written = report.write(target, &mut session.out).and_then(|()| session.out.flush());
+        written.map_err(|e| Error::because("writing standard output", e))?;
+    }
     if interrupts.any() {
         session.fail(&Error::new("interrupted: not everything was copied; what is there is whole"));
         interrupts.obey();
@@ -104,70 +134,74 @@ fn size(handle: &Guestfs, paths: &[BString]) -> u64 {
     u64::try_from(kilobytes).unwrap_or(0).saturating_mul(1024)
 }
 
-fn to_directory(
-    from: &mut From<'_>,
+/// How a copy ended.
+struct Ended<'a> {
+    /// Those that were begun.
+    sources: Vec<(Source<'a>, libguestfs_core::Result<()>)>,
+    /// `None` if the reader of the archive has gone away.
+    outcome: Option<Outcome>,
+    progress: Arc<Progress>,
+}
+
+fn to_directory<'a>(
+    from: &mut From<'a>,
     target: &Path,
     wanted: CopyOptions,
     verify: bool,
     total: Option<u64>,
     interrupts: &Interrupts,
-    session: &mut Session,
-) -> Result<Option<Outcome>> {
+) -> Result<Ended<'a>> {
     // A very deep directory takes many descriptors. Without the right to have them, it is reported.
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.min(hard).max(soft), hard);
     }
     let handle = from.handle;
     let mut copier = Copier::new(handle, target, wanted)?;
-    interrupts.stop(copier.progress());
+    let progress = copier.progress();
+    interrupts.stop(Arc::clone(&progress));
     let bar = total
-        .map(|total| Bar::start(if verify { total.saturating_mul(2) } else { total }, copier.progress()));
-    let mut failures = Vec::new();
-    let mut copied = Vec::new();
+        .map(|total| Bar::start(if verify { total.saturating_mul(2) } else { total }, Arc::clone(&progress)));
+    let mut sources = Vec::new();
     for source in from.sources.clone() {
         from.mount(&source)?;
-        match copier.copy(&source.path) {
-            Ok(()) => copied.push(source),
-            Err(e) => failures.push((source, e)),
-        }
+        let copied = copier.copy(&source.path);
+        sources.push((source, copied));
         if interrupts.any() || !handle.is_ready() {
             break;
         }
     }
     if verify && handle.is_ready() {
-        for source in copied {
-            from.mount(&source)?;
-            if let Err(e) = copier.verify(&source.path) {
-                failures.push((source, e));
-            }
+        for (source, result) in sources.iter_mut().filter(|(_, copied)| copied.is_ok()) {
+            from.mount(source)?;
+            *result = copier.verify(&source.path);
         }
     }
     let outcome = copier.finish();
     drop(bar);
-    report_failed(failures, from, session)?;
-    Ok(Some(outcome))
+    Ok(Ended { sources, outcome: Some(outcome), progress })
 }
 
-/// `None` if the reader has gone away.
-fn to_archive(
-    from: &mut From<'_>,
+fn to_archive<'a>(
+    from: &mut From<'a>,
     wanted: CopyOptions,
     total: Option<u64>,
     interrupts: &Interrupts,
     session: &mut Session,
-) -> Result<Option<Outcome>> {
+) -> Result<Ended<'a>> {
     let handle = from.handle;
-    let mut failures = Vec::new();
     let mut archiver = Archiver::new(handle, &mut session.out, wanted);
-    interrupts.stop(archiver.progress());
-    let bar = total.map(|total| Bar::start(total, archiver.progress()));
+    let progress = archiver.progress();
+    interrupts.stop(Arc::clone(&progress));
+    let bar = total.map(|total| Bar::start(total, Arc::clone(&progress)));
+    let mut sources = Vec::new();
     for source in from.sources.clone() {
         from.mount(&source)?;
         match archiver.add(&source.path) {
-            Ok(()) => {}
             // Standard output has failed, which the session knows.
-            Err(e) if e.kind() == ErrorKind::Io => return Ok(None),
-            Err(e) => failures.push((source, e)),
+            Err(e) if e.kind() == ErrorKind::Io => {
+                return Ok(Ended { sources: Vec::new(), outcome: None, progress });
+            }
+            added => sources.push((source, added)),
         }
         if interrupts.any() || !handle.is_ready() {
             break;
@@ -176,21 +210,7 @@ fn to_archive(
     // An archive that is not complete has no end.
     let outcome = if interrupts.any() { Ok(Outcome::default()) } else { archiver.finish() };
     drop(bar);
-    report_failed(failures, from, session)?;
-    Ok(outcome.ok())
-}
-
-fn report_failed(
-    failures: Vec<(Source<'_>, libguestfs_core::Error)>,
-    from: &From<'_>,
-    session: &mut Session,
-) -> Result<()> {
-    for (source, e) in failures {
-        if e.kind() != ErrorKind::Cancelled {
-            go_on_after(about_path(from.handle, &source.path, e), from.handle, session)?;
-        }
-    }
-    Ok(())
+    Ok(Ended { sources, outcome: outcome.ok(), progress })
 }
 
 /// The sources, and the directory that they are copied into.
@@ -235,11 +255,11 @@ fn expand(handle: &Guestfs, source: &BStr) -> Result<Vec<BString>> {
     Ok(found)
 }
 
-fn report(outcome: Outcome, session: &mut Session) {
+fn tell(outcome: &Outcome, session: &mut Session) {
     for left_out in &outcome.left_out {
         session.warn(&Error::new(format!("left out {left_out}")));
     }
-    for failure in outcome.failures {
+    for failure in &outcome.failures {
         session.fail(&Error::new(failure));
     }
     if outcome.further_failures > 0 {

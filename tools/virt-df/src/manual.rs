@@ -71,16 +71,16 @@ const JSON: Section = Section {
 "virt-df" and 1. The version changes when a program that reads the output could break. New keys may come without that.
 
 = guests
-One object for each guest, in the order of the command line: its name ("guest"), its disks ("disks", objects with the \
+One object for each guest, in the order of the command line: its name ("guest"), its disks ("disks", objects with the
 key "path"), its filesystems, and "errors" with messages if it could not be examined, or not all of it.
 
 = filesystems
-One object for each: "device" (as in the column), "type" (as blkid(8) names it), "label" and "uuid" if it has any, sizes \
-in bytes ("size", "used", "free", "available" to ordinary users), the unit in which the filesystem counts them \
-("block_size"), and the numbers of its inodes ("inodes", "inodes_used", "inodes_free", "inodes_available"). One that can't \
+One object for each: "device" (as in the column), "type" (as blkid(8) names it), "label" and "uuid" if it has any, sizes
+in bytes ("size", "used", "free", "available" to ordinary users), the unit in which the filesystem counts them
+("block_size"), and the numbers of its inodes ("inodes", "inodes_used", "inodes_free", "inodes_available"). One that can't
 be read has "error", a message, and no numbers. One that was not left clean has "warnings", messages on what may be stale.
 
-A name or path that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and exactly under \
+A name or path that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and exactly under
 a second key that ends in "_base64" ("path_base64"), as Base64 of its bytes."#,
 };
 

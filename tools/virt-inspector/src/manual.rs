@@ -117,19 +117,19 @@ It is shown here in several lines.
 Name of the guest, which is the file name of its first disk with a plus sign for each further one, and its disks.
 
 = operating_systems
-An object for each system, with the fields that it has. Versions are numbers; "drive_mappings" has objects with "name" and \
+An object for each system, with the fields that it has. Versions are numbers; "drive_mappings" has objects with "name" and
 "device", and the others are as above. The key is missing if the guest could not be opened.
 
 = applications
-An object for each package, with "format" (deb, rpm, apk, pacman, ebuild, xbps, pkg, snap, flatpak), "name", "epoch" (a \
-number; only where the package states one), "version", "release", "arch", "state" (how far it is installed, in dpkg's words), \
-"display_name", "install_path", "publisher", "maintainer", "vendor", "url", "source_package", "section", "license", "class", \
+An object for each package, with "format" (deb, rpm, apk, pacman, ebuild, xbps, pkg, snap, flatpak), "name", "epoch" (a
+number; only where the package states one), "version", "release", "arch", "state" (how far it is installed, in dpkg's words),
+"display_name", "install_path", "publisher", "maintainer", "vendor", "url", "source_package", "section", "license", "class",
 "summary", "description", and "install_time" (seconds since 1970). What a package does not state is left out.
 
 = warnings, errors
 Messages: what was passed over, and what failed.
 
-A text that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and exactly under a second \
+A text that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and exactly under a second
 key that ends in "_base64", as Base64 of its bytes."#,
 };
 

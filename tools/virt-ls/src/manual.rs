@@ -99,17 +99,17 @@ const JSON: Section = Section {
 One object for each DIR: "directory" as it was given, "entries", and "error" with a message if it could not be listed.
 
 = entries
-With mode "names", objects with the key "name". With "recursive", with the key "path", relative to the directory. With \
-"long", what is in the directory, and with "records", the directory and all below it: "path" (full), "type" \
-("regular", "directory", "symlink", "char", "block", "fifo", "socket" or "unknown"), "mode" (four octal digits), "size" \
-(bytes), "uid", "gid", times in seconds since 1970 ("atime", "mtime", "ctime", negative before) with their nanoseconds \
-("atime_nsec"...), "inode", "nlink", "blocks" (of 512 bytes), "device" ([major, minor]); "rdev" of character and block \
+With mode "names", objects with the key "name". With "recursive", with the key "path", relative to the directory. With
+"long", what is in the directory, and with "records", the directory and all below it: "path" (full), "type"
+("regular", "directory", "symlink", "char", "block", "fifo", "socket" or "unknown"), "mode" (four octal digits), "size"
+(bytes), "uid", "gid", times in seconds since 1970 ("atime", "mtime", "ctime", negative before) with their nanoseconds
+("atime_nsec"...), "inode", "nlink", "blocks" (of 512 bytes), "device" ([major, minor]); "rdev" of character and block
 devices only; "checksum" of regular files with --checksum; "target" of symbolic links.
 
 = warnings
 What may be stale in what was listed, because a filesystem was not left clean: messages. Not there if there are none.
 
-A name, path or target that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and \
+A name, path or target that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and
 exactly under a second key that ends in "_base64" ("path_base64"), as Base64 of its bytes."#,
 };
 
