@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::fs;
 use std::process::Command;
 
 use guestfs_tests::{data, ended, run, tool};
@@ -66,4 +67,37 @@ fn files_of_a_windows_are_read_by_plain_paths() {
         assert_eq!((out.status, out.stderr.as_str()), (Some(0), ""), "{guest} {path}");
         assert!(String::from_utf8_lossy(&out.stdout).contains(content), "{guest} {path}");
     }
+}
+
+/// What a tool prints with a backend, of the guest whose `Documents and Settings` is a junction.
+fn with_backend(backend: &str, program: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(tool(program).unwrap());
+    command.env("LIBGUESTFS_BACKEND", backend).arg("-a").arg(data("windows/win7.qcow2")).args(arguments);
+    let out = ended(&mut command).unwrap();
+    assert_eq!((out.status, out.stderr.as_str()), (Some(0), ""), "{backend}: {program} {arguments:?}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn an_appliance_follows_junctions_as_the_embedded_engine_does() {
+    let copies = tempfile::tempdir().unwrap();
+    let answers = ["embedded", "uml"].map(|backend| {
+        let log = with_backend(backend, "virt-cat", &[r"c:\documents and settings\Carol\compressed.log"]);
+        assert!(log.starts_with("2011-07-07"), "{backend}");
+        let directory = copies.path().join(backend);
+        fs::create_dir(&directory).unwrap();
+        let target = directory.to_str().unwrap();
+        with_backend(
+            backend,
+            "virt-copy-out",
+            &["/Documents and Settings/carol/compressed.log", "/Documents and Settings", target],
+        );
+        assert_eq!(fs::read_to_string(directory.join("compressed.log")).unwrap(), log, "{backend}");
+        let link = fs::read_link(directory.join("Documents and Settings")).unwrap();
+        assert_eq!(link.to_str(), Some("/Users"), "{backend}");
+        let below = with_backend(backend, "virt-ls", &["-lR", "/Documents and Settings/"]);
+        assert!(below.contains("compressed.log"), "{below}");
+        [log, below, with_backend(backend, "virt-ls", &["-l", "/"])]
+    });
+    assert_eq!(answers[0], answers[1]);
 }

@@ -307,3 +307,90 @@ fn squashfs_reads_alike() {
     run("mksquashfs", &[source.to_str().unwrap(), &image, "-quiet", "-no-progress"]);
     compare(&image);
 }
+
+/// Makes a reparse point of Windows: a junction if there are no flags, else a symbolic link ([MS-FSCC] 2.1.2).
+fn link_of_windows(path: &Path, target: &str, flags: Option<u32>) {
+    let name: Vec<u8> = target.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let len = u16::try_from(name.len()).unwrap();
+    let mut data = Vec::new();
+    // Where the name to follow is, and the name to show; a junction's have NULs.
+    let end = if flags.is_none() { 2 } else { 0 };
+    for number in [0, len, len + end, 0] {
+        data.extend(number.to_le_bytes());
+    }
+    data.extend(flags.into_iter().flat_map(u32::to_le_bytes));
+    data.extend(name);
+    data.extend([0; 4].iter().take(2 * usize::from(end)));
+    let tag: u32 = if flags.is_none() { 0xA000_0003 } else { 0xA000_000C };
+    let point = [&tag.to_le_bytes()[..], &(data.len() as u32).to_le_bytes(), &data].concat();
+    xattr::set(path, "system.ntfs_reparse_data", &point).unwrap();
+}
+
+/// ntfs-3g puts its mountpoint before absolute targets; the guest's are without.
+#[test]
+fn links_of_ntfs_lead_alike() {
+    let workshop = Workshop::new();
+    let image = workshop.empty("image", 6);
+    run("mkntfs", &["-q", "-F", "-Q", &image]);
+    let mut machine = Machine::new(&[&image]);
+    machine.mount(b("/dev/sda"), b("/")).unwrap();
+    let root = Path::new("/mnt");
+    std::fs::create_dir_all(root.join("Users/alice")).unwrap();
+    std::fs::write(root.join("Users/alice/file"), "content\n").unwrap();
+    std::fs::write(root.join("hello"), "hello\n").unwrap();
+    let (absolute, relative) = (Some(0), Some(1));
+    for (name, target, flags) in [
+        ("Documents and Settings", r"\??\C:\users", None),
+        ("Users/alice/up", r"\??\C:\Documents and Settings\alice", None),
+        ("elsewhere", r"\??\D:\x y", None),
+        ("volume", r"\??\Volume{01234567-0123-0123-0123-0123456789ab}\", None),
+        ("lnk", r"\??\C:\Users\Alice\FILE", absolute),
+        ("rooted", r"\Users\alice\file", relative),
+        ("near", r"Users\alice\file", relative),
+        ("dangling", r"\??\C:\none", absolute),
+    ] {
+        let path = root.join(name);
+        if flags.is_none() {
+            std::fs::create_dir(&path).unwrap();
+        } else {
+            std::fs::write(&path, "").unwrap();
+        }
+        link_of_windows(&path, target, flags);
+    }
+    std::os::unix::fs::symlink("/Users/alice", root.join("interix")).unwrap();
+    machine.umount_all().unwrap();
+    drop(machine);
+
+    let mut pair = Pair::new(&image);
+    pair.ask("mount_ro", |d| d.mount_ro(b("/dev/sda"), b("/"))).unwrap();
+    let target = pair.ask("readlink", |d| d.readlink(b("/Documents and Settings")));
+    assert_eq!(target.unwrap(), "/Users");
+    let content = pair.ask("cat", |d| sent(|out| d.download(b("/Documents and Settings/alice/file"), out)));
+    assert_eq!(content.unwrap(), "content\n");
+    let found = pair.ask("find0", |d| sent(|out| d.find0(b("/"), out))).unwrap();
+    let mut paths: Vec<BString> =
+        found.split_str("\0").map(|name| BString::from([b"/", name].concat())).collect();
+    assert!(paths.len() > 12, "{paths:?}");
+    for path in [
+        "/Documents and Settings/",
+        "/documents AND settings/ALICE/file",
+        "/Documents and Settings/alice/up/up/file",
+        "/Users/alice/up/../../hello",
+        "/interix/up/file",
+        "/lnk/",
+        "/rooted/x",
+        "/elsewhere/x",
+    ] {
+        paths.push(path.into());
+    }
+    for path in paths {
+        ask_of_path(&mut pair, path.as_bstr());
+    }
+    pair.finish(500);
+
+    // What is copied keeps its target.
+    let mut machine = Machine::new(&[&image]);
+    machine.mount(b("/dev/sda"), b("/")).unwrap();
+    machine.cp_a(b("/Documents and Settings"), b("/copy")).unwrap();
+    assert_eq!(machine.readlink(b("/copy")).unwrap(), "/Users");
+}

@@ -241,8 +241,16 @@ impl Filesystem for Ntfs {
                     BString::from(&name[..])
                 )));
             }
-            let file_type =
-                entry.is_directory()?.map(|is| if is { FileType::Directory } else { FileType::Regular });
+            let file_type = match entry.is_directory()? {
+                Some(true) => Some(FileType::Directory),
+                Some(false) => Some(FileType::Regular),
+                // One that is damaged has a name all the same.
+                None => self
+                    .inode(InodeId::new(entry.file.0))
+                    .and_then(|inode| self.kind_of(&inode))
+                    .map(|kind| kind.file_type())
+                    .ok(),
+            };
             Ok(each(DirEntry { name: &name, inode: InodeId::new(entry.file.0), number, file_type }))
         })
     }

@@ -75,7 +75,7 @@ fn copy_tree(root: &Sysroot, source: &BStr, target: &BStr, keep: Keep) -> engine
     if goes_into_itself(&source, &target)? {
         return Err(Failure::Text(Errno::EINVAL, "cannot copy a directory into itself".into()));
     }
-    copy_all(&source, &target, keep, attributes::present_umask()).map_err(|failure| match failure {
+    copy_all(root, &source, &target, keep, attributes::present_umask()).map_err(|failure| match failure {
         Failure::Os(Errno::EEXIST) => same_file(),
         other => other,
     })
@@ -112,7 +112,7 @@ fn move_tree(root: &Sysroot, source: &BStr, target: &BStr) -> engine::Result<()>
         }
         _ => {}
     }
-    copy_all(&source, &target, Keep::All, Mode::empty())?;
+    copy_all(root, &source, &target, Keep::All, Mode::empty())?;
     remove_all(&source)
 }
 

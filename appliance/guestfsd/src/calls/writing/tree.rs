@@ -10,12 +10,13 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, linkat, major, makedev, minor, mkdirat,
-    mknodat, openat, readlinkat, statat, symlinkat, unlinkat,
+    mknodat, openat, statat, symlinkat, unlinkat,
 };
 
 use super::Entry;
 use super::carry::carry;
 use crate::engine;
+use crate::engine::kernel::Sysroot;
 use crate::error::Failure;
 
 /// How directories are opened.
@@ -112,7 +113,8 @@ struct Level {
 }
 
 /// A copy of a tree, in work.
-struct Copy {
+struct Copy<'r> {
+    root: &'r Sysroot,
     keep: Keep,
     source: OwnedFd,
     target: OwnedFd,
@@ -125,11 +127,18 @@ struct Copy {
 }
 
 /// Copies what `source` names to `target`. A directory that is there is filled, a file that is there replaced.
-pub(super) fn copy_all(source: &Entry, target: &Entry, keep: Keep, umask: Mode) -> engine::Result<()> {
+pub(super) fn copy_all(
+    root: &Sysroot,
+    source: &Entry,
+    target: &Entry,
+    keep: Keep,
+    umask: Mode,
+) -> engine::Result<()> {
     let own =
         |fd: &OwnedFd| openat(fd, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let name = |name: &[u8]| CString::new(trimmed(name)).map_err(|_| Failure::Os(Errno::EINVAL));
     let mut copy = Copy {
+        root,
         keep,
         source: own(&source.directory)?,
         target: own(&target.directory)?,
@@ -148,7 +157,7 @@ pub(super) fn copy_all(source: &Entry, target: &Entry, keep: Keep, umask: Mode) 
     Ok(())
 }
 
-impl Copy {
+impl Copy<'_> {
     /// Copies one thing; of a directory, what is in it comes later.
     fn one(&mut self, from: &CStr, to: &CStr) -> engine::Result<()> {
         let status = statat(&self.source, from, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -199,8 +208,9 @@ impl Copy {
                 super::data::copy_whole(&read, &written)?;
             }
             FileType::Symlink => {
-                let target = readlinkat(&self.source, from, Vec::new())?;
-                symlinkat(target, &self.target, to)?;
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let link = openat(&self.source, from, flags, Mode::empty())?;
+                symlinkat(self.root.link_target(&link)?.as_slice(), &self.target, to)?;
             }
             kind => {
                 let device = makedev(major(status.st_rdev), minor(status.st_rdev));

@@ -37,6 +37,7 @@ mod mountinfo;
 mod mounts;
 mod options;
 mod sysroot;
+mod targets;
 mod tree;
 
 pub use devices::Disk;

@@ -96,7 +96,7 @@ impl Kernel {
         let node = self.node(device.as_bstr())?;
         let helper = format!("mount.{kind}");
         if Program::exists(&helper) {
-            return self.mount_by_program(&helper, &node, &target, request.options);
+            return self.mount_by_program(&helper, &node, &target, &request);
         }
         if let Err(e) = modules::for_filesystem(&kind) {
             log::debug(format_args!("guestfsd: {e}"));
@@ -173,18 +173,24 @@ impl Kernel {
     }
 
     /// Filesystems that a program serves (ntfs-3g) have a program to mount them, as mount(8) calls it.
-    fn mount_by_program(&self, helper: &str, node: &Path, target: &OwnedFd, options: &BStr) -> Result<()> {
+    fn mount_by_program(
+        &self,
+        helper: &str,
+        node: &Path,
+        target: &OwnedFd,
+        request: &MountRequest<'_>,
+    ) -> Result<()> {
         // The program's own descriptors are others; it replaces the link by the path that it leads to.
         let target = format!("/proc/{}/fd/{}", std::process::id(), target.as_raw_fd());
-        let mut program = Program::new(helper).arg(node.as_os_str().as_bytes()).arg(target);
-        let asked = if options.is_empty() { BStr::new("rw") } else { options };
-        program = program.arg("-o").arg(asked);
-        program.run(helper).map(drop).map_err(|e| {
+        let asked = if request.options.is_empty() { BStr::new("rw") } else { request.options };
+        let program = Program::new(helper).arg(node.as_os_str().as_bytes()).arg(&target).arg("-o").arg(asked);
+        program.run(helper).map_err(|e| {
             Failure::Text(
                 e.errno().unwrap_or(Errno::EIO),
                 format!("mount exited with status 32: {}", e.message()),
             )
-        })
+        })?;
+        self.sysroot().served_at(request.at, &target)
     }
 
     fn canonical_path(&self, path: &BStr) -> Result<BString> {

@@ -8,10 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use nix::errno::Errno;
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, Statx, open, openat2};
 
+use super::targets::Targets;
 use crate::engine::Result;
 use crate::error::Failure;
 
@@ -19,6 +20,8 @@ use crate::error::Failure;
 #[derive(Debug)]
 pub struct Sysroot {
     path: PathBuf,
+    /// Links that don't read as the kernel says.
+    targets: Targets,
 }
 
 impl From<rustix::io::Errno> for Failure {
@@ -30,7 +33,7 @@ impl From<rustix::io::Errno> for Failure {
 impl Sysroot {
     /// The root at a directory of the appliance.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Sysroot { path: path.into() }
+        Sysroot { path: path.into(), targets: Targets::default() }
     }
 
     /// The directory in the appliance's own tree.
@@ -46,7 +49,43 @@ impl Sysroot {
     pub fn open(&self, path: &BStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
         // The root is opened anew each time: what is mounted over it changes.
         let root = open(&self.path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        open_in(&root, path, flags, mode)
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        if self.targets.is_empty() {
+            return open_in(&root, path, flags, mode, resolve);
+        }
+        match open_in(&root, path, flags, mode, resolve | ResolveFlags::NO_SYMLINKS) {
+            Err(Failure::Os(Errno::ELOOP)) => self.targets.open(&root, path, flags, mode),
+            other => other,
+        }
+    }
+
+    /// To be called when a program serves the filesystem at `path`: it was given `mountpoint` to mount it at, and puts that
+    /// before absolute targets of links.
+    ///
+    /// # Errors
+    /// If the path can't be looked at.
+    pub(super) fn served_at(&self, path: &BStr, mountpoint: &str) -> Result<()> {
+        self.targets.note(&self.open(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, mountpoint)
+    }
+
+    /// The target of a symbolic link that was opened by [`open`](Self::open), as its guest knows it.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn link_target(&self, link: &OwnedFd) -> Result<BString> {
+        self.targets.read(link)
+    }
+
+    /// The bytes of a link's target, if `status` does not have the right number.
+    pub(super) fn link_len(
+        &self,
+        status: &Statx,
+        link: impl FnOnce() -> Result<OwnedFd>,
+    ) -> Result<Option<u64>> {
+        if !self.targets.concern(status) {
+            return Ok(None);
+        }
+        Ok(u64::try_from(self.link_target(&link()?)?.len()).ok())
     }
 
     /// The directory that holds what `path` names, opened for calls such as `unlinkat`, and the name within it. The
@@ -69,9 +108,14 @@ impl Sysroot {
 /// How often a path is resolved anew before its resolution fails.
 const TRIES_MAX: u32 = 1000;
 
-/// Opens a guest path within an open root.
-fn open_in(root: &OwnedFd, path: &BStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+/// Opens a guest path within an open root, which `resolve` has it stay in.
+pub(super) fn open_in(
+    root: &OwnedFd,
+    path: &BStr,
+    flags: OFlags,
+    mode: Mode,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd> {
     for _ in 0..TRIES_MAX {
         match openat2(root, OsStr::from_bytes(path), flags | OFlags::CLOEXEC, mode, resolve) {
             // A rename raced with the resolution of `..`.

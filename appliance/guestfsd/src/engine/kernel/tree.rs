@@ -18,7 +18,7 @@ use disk::fs::{DeviceNumber, DirEntry, FileData, FileType, FsStats, InodeId, Met
 use nix::errno::Errno;
 use rustix::fs::{
     AtFlags, Mode, OFlags, RawDir, SeekFrom, Statx, StatxFlags, fstatvfs, getxattr, listxattr,
-    listxattr_query, open, openat, readlinkat, seek, statx,
+    listxattr_query, open, openat, seek, statx,
 };
 
 use super::Kernel;
@@ -31,8 +31,6 @@ use crate::error::Failure;
 const DIRECTORY_BUFFER: usize = 32 << 10;
 /// Longest list of names of attributes, and longest value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const XATTR_MAX: usize = 64 << 10;
-/// Longest target of a symbolic link in bytes (`PATH_MAX`).
-const LINK_MAX: usize = 4096;
 /// Flag of statfs(2) that says that there are flags (`ST_VALID`); the C library takes it away.
 const STATFS_VALID: u64 = 0x20;
 /// `ST_NODEV`: every mount here has it, which the original's have not.
@@ -50,9 +48,21 @@ impl Kernel {
         self.sysroot().open(path, flags, Mode::empty())
     }
 
-    fn status_of(&self, statx: &Statx) -> Result<Status> {
+    /// `open` opens what `statx` is about, if that has to be looked at again.
+    fn status_of(&self, statx: &Statx, open: impl FnOnce() -> Result<OwnedFd>) -> Result<Status> {
         let device = DeviceNumber { major: statx.stx_dev_major, minor: statx.stx_dev_minor };
-        Ok(Status { device: self.shown_number(device), metadata: metadata(statx)? })
+        let mut metadata = metadata(statx)?;
+        if let Some(len) = self.sysroot().link_len(statx, open)? {
+            metadata.size = len;
+        }
+        Ok(Status { device: self.shown_number(device), metadata })
+    }
+
+    fn target_of(&self, looked: &OwnedFd) -> Result<BString> {
+        if file_type(status(looked)?.stx_mode)? != FileType::Symlink {
+            return Err(Errno::EINVAL.into());
+        }
+        self.sysroot().link_target(looked)
     }
 }
 
@@ -161,16 +171,10 @@ fn attribute_names(path: &Path) -> rustix::io::Result<Vec<u8>> {
     }
 }
 
-fn target_of(looked: &OwnedFd) -> Result<BString> {
-    if file_type(status(looked)?.stx_mode)? != FileType::Symlink {
-        return Err(Errno::EINVAL.into());
-    }
-    Ok(readlinkat(looked, "", Vec::with_capacity(LINK_MAX))?.into_bytes().into())
-}
-
 impl Tree for Kernel {
     fn status(&self, path: &BStr, last: Last) -> Result<Status> {
-        self.status_of(&status(&self.look(path, last)?)?)
+        let looked = self.look(path, last)?;
+        self.status_of(&status(&looked)?, || Ok(looked))
     }
 
     fn open(&self, path: &BStr) -> Result<Box<dyn FileData + '_>> {
@@ -183,7 +187,7 @@ impl Tree for Kernel {
     }
 
     fn read_link(&self, path: &BStr) -> Result<BString> {
-        target_of(&self.look(path, Last::Itself)?)
+        self.target_of(&self.look(path, Last::Itself)?)
     }
 
     fn xattrs(&self, path: &BStr, last: Last) -> Result<Vec<Xattr>> {
@@ -359,7 +363,7 @@ impl<'t> Directory<'t> for OpenDirectory<'t> {
     }
 
     fn status(&self, name: &BStr) -> Result<Status> {
-        self.kernel.status_of(&self.statx(name)?)
+        self.kernel.status_of(&self.statx(name)?, || self.look(name))
     }
 
     fn directory(&self, name: &BStr) -> Result<Box<dyn Directory<'t> + 't>> {
@@ -372,7 +376,7 @@ impl<'t> Directory<'t> for OpenDirectory<'t> {
     }
 
     fn read_link(&self, name: &BStr) -> Result<BString> {
-        target_of(&self.look(name)?)
+        self.kernel.target_of(&self.look(name)?)
     }
 
     fn xattrs(&self, name: &BStr) -> Result<Vec<Xattr>> {
