@@ -1,6 +1,7 @@
-//! Cyclic redundancy checks of 32 bits, bit-reflected: CRC-32 (IEEE 802.3) and CRC-32C (Castagnoli).
+//! Cyclic redundancy checks of 32 bits, bit-reflected: CRC-32 (IEEE 802.3) and CRC-32C (Castagnoli); and one of 16 bits,
+//! not reflected: that of ITU-T V.41, with which UDF begins at 0.
 //!
-//! Both functions run the bare shift register: on-disk formats differ in the value that they start from and in whether
+//! All functions run the bare shift register: on-disk formats differ in the value that they start from and in whether
 //! they invert the result, so that is left to callers. The usual CRC-32 of `data` is `!crc32(!0, data)`.
 
 /// Shifts `data` through a CRC-32 register that starts as `register`.
@@ -15,6 +16,34 @@ pub(crate) fn crc32c(register: u32, data: &[u8]) -> u32 {
     !crc32c::crc32c_append(!register, data)
 }
 
+/// What V.41's polynomial makes of each byte.
+#[expect(clippy::indexing_slicing, reason = "a constant: the compiler would notice")]
+const CRC16: [u16; 256] = {
+    let mut table = [0; 256];
+    let (mut byte, mut at) = (0u16, 0);
+    while byte < 256 {
+        let mut register = byte << 8;
+        let mut bit = 0;
+        while bit < 8 {
+            register = if register & 0x8000 == 0 { register << 1 } else { register << 1 ^ 0x1021 };
+            bit += 1;
+        }
+        table[at] = register;
+        byte += 1;
+        at += 1;
+    }
+    table
+};
+
+/// Shifts `data` through a CRC register of V.41 that starts as `register`.
+pub(crate) fn crc16(register: u16, data: &[u8]) -> u16 {
+    data.iter().fold(register, |register, byte| {
+        let [high, _] = register.to_be_bytes();
+        let change = CRC16.get(usize::from(high ^ byte)).copied().unwrap_or(0);
+        register << 8 ^ change
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,6 +53,7 @@ mod tests {
     fn check_values() {
         assert_eq!(!crc32(!0, b"123456789"), 0xcbf4_3926);
         assert_eq!(!crc32c(!0, b"123456789"), 0xe306_9283);
+        assert_eq!(crc16(0, b"123456789"), 0x31c3);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! The layers, each over the one below:
 //!
 //! ```text
-//! fs::Filesystem        ext2/3/4, xfs, btrfs, NTFS, FAT, exFAT, ISO 9660, squashfs, erofs: names, inodes, data, xattrs
+//! fs::Filesystem        ext2/3/4, xfs, btrfs, NTFS, FAT, exFAT, ISO 9660, UDF, squashfs, erofs: names, inodes, data, xattrs
 //! volume                LVM2, dynamic disks      ─┐
 //! partition             GPT and MBR partitions    ├─ each is again a ReadAt
 //! image                 raw, qcow2 and its chain ─┘

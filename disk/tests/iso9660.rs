@@ -304,15 +304,11 @@ fn what_linux_shows_otherwise_is_refused() {
 }
 
 #[test]
-fn bridges_to_udf_and_compressed_files_are_named() {
+fn bridges_are_udf_and_compressed_files_are_named() {
     let (images, source) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(source.path().join("file"), pattern(100_000)).unwrap();
     let bridge = make(&recipe("udf", GENISOIMAGE, "-udf -R"), source.path(), images.path());
-    let error = open(&fs::read(bridge).unwrap()).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string()),
-        (ErrorKind::Unsupported, "a filesystem of type udf".to_owned())
-    );
+    assert_eq!(open(&fs::read(bridge).unwrap()).unwrap().kind(), "udf");
     let zisofs = "xorriso -outdev zisofs.img -map SOURCE / -set_filter_r --zisofs / -- -commit 2>&1";
     shell(&zisofs.replace("SOURCE", source.path().to_str().unwrap()), images.path());
     let fs = open(&fs::read(images.path().join("zisofs.img")).unwrap()).unwrap();

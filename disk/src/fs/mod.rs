@@ -10,6 +10,7 @@ pub mod fat;
 pub mod iso9660;
 pub mod ntfs;
 pub mod squashfs;
+pub mod udf;
 pub mod xfs;
 
 use std::fmt::Debug;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use bstr::BString;
 
-use crate::{Error, ReadAt, Result, probe};
+use crate::{Error, ReadAt, Result};
 
 /// Opens the filesystem on `source`, whatever it is.
 ///
@@ -62,8 +63,8 @@ pub fn open_with(source: Arc<dyn ReadAt>, members: &[Arc<dyn ReadAt>]) -> Result
     if erofs::Erofs::is_on(&source)? {
         return Ok(Arc::new(erofs::Erofs::open(source)?));
     }
-    if probe::is("udf", &source)? {
-        return Err(Error::unsupported("a filesystem of type udf"));
+    if udf::Udf::is_on(&source)? {
+        return Ok(Arc::new(udf::Udf::open(source)?));
     }
     match foreign(&source)? {
         Some(kind) => Err(Error::unsupported(format!("a filesystem of type {kind}"))),
@@ -177,6 +178,15 @@ pub struct DeviceNumber {
     pub major: u32,
     /// Unit.
     pub minor: u32,
+}
+
+impl DeviceNumber {
+    /// A number as Linux puts it together of two of 32 bits: it keeps 12 of them and 20, whatever spills over.
+    const fn of_linux(major: u32, minor: u32) -> Self {
+        const MINOR_BITS: u32 = 20;
+        let number = major << MINOR_BITS | minor;
+        DeviceNumber { major: number >> MINOR_BITS, minor: number & ((1 << MINOR_BITS) - 1) }
+    }
 }
 
 /// What `lstat` shows of an inode.

@@ -11,7 +11,7 @@
 //! moved because it lay too deep shows in its old place.
 //!
 //! Refused are interleaved files, which Linux shows as empty, zisofs (compressed files), the High Sierra format, and
-//! volumes that are also UDF: those `mount` takes for UDF. What Linux hides because its entries are damaged is `Corrupt`.
+//! volumes that are also UDF: those `mount` takes for UDF, and so does this crate. What Linux hides because its entries are damaged is `Corrupt`.
 
 mod file;
 mod name;

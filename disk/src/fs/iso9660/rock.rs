@@ -289,9 +289,9 @@ impl Iso9660 {
                     let (major, minor) = (entry.le32(4)?, entry.le32(12)?);
                     // Some writers put all of a number into its lower half.
                     all.device = if major == 0 && minor > 0xFF {
-                        device(minor >> 8, minor & 0xFF)
+                        DeviceNumber::of_linux(minor >> 8, minor & 0xFF)
                     } else {
-                        device(major, minor)
+                        DeviceNumber::of_linux(major, minor)
                     };
                 }
                 [b'T', b'F'] => times(entry, &mut all)?,
@@ -313,13 +313,6 @@ impl Iso9660 {
         })?;
         Ok(all)
     }
-}
-
-/// A device number as Linux puts it together: 12 bits and 20, whatever spills over.
-fn device(major: u32, minor: u32) -> DeviceNumber {
-    const MINOR_BITS: u32 = 20;
-    let number = major << MINOR_BITS | minor;
-    DeviceNumber { major: number >> MINOR_BITS, minor: number & ((1 << MINOR_BITS) - 1) }
 }
 
 /// Kinds of entries that Linux looks into.
