@@ -55,7 +55,7 @@ fn source(name: &str, image: Vec<u8>) -> (BString, Arc<dyn ReadAt>) {
 
 fn scan(names: &[&str]) -> DynamicDisks {
     let disks: Vec<_> = names.iter().map(|name| source(name, image(name))).collect();
-    ldm::scan(&disks).unwrap()
+    ldm::scan(&disks)
 }
 
 const OLD: [&str; 4] = ["mbr-1", "mbr-2", "mbr-3", "mbr-4"];
@@ -265,7 +265,7 @@ fn a_change_that_was_cut_off_counts_once_its_old_records_are_deleted() {
             database[free + 8..free + 128].copy_from_slice(&copy[8..]);
             database[volume + 17] = 3 - state;
         });
-        let disks = ldm::scan(&[source("disk", image)]).unwrap();
+        let disks = ldm::scan(&[source("disk", image)]);
         assert!(disks.problems.is_empty(), "{:?}", disks.problems);
         disks.groups[0].volumes.iter().map(|volume| volume.name.to_string()).collect::<Vec<_>>()
     };
@@ -289,7 +289,7 @@ fn damage_is_noted_and_copies_stand_in() {
     for (what, change) in all {
         let mut bytes = image("mbr-1");
         change(&mut bytes);
-        let disks = ldm::scan(&[source("disk", bytes)]).unwrap();
+        let disks = ldm::scan(&[source("disk", bytes)]);
         assert!(disks.problems.is_empty() && disks.groups.len() == 1, "{what}: {:?}", disks.problems);
     }
     let damaged: [(&str, Change); 6] = [
@@ -303,13 +303,13 @@ fn damage_is_noted_and_copies_stand_in() {
     for (what, change) in damaged {
         let mut bytes = image("mbr-1");
         change(&mut bytes);
-        let alone = ldm::scan(&[source("disk", bytes.clone())]).unwrap();
+        let alone = ldm::scan(&[source("disk", bytes.clone())]);
         assert!(alone.groups.is_empty() && alone.problems.len() == 2, "{what}: {:?}", alone.problems);
         assert_eq!(ldm::partitions(&alone_disk(bytes.clone())).unwrap(), None, "{what}");
         // The other disks know the group; this one has its data all the same.
         let mut disks = vec![source("disk", bytes)];
         disks.extend(OLD[1..].iter().map(|name| source(name, image(name))));
-        let together = ldm::scan(&disks).unwrap();
+        let together = ldm::scan(&disks);
         assert_eq!(together.problems.len(), 1, "{what}");
         assert!(contents(&together).iter().all(|(name, content)| *content == right(name)), "{what}");
     }
@@ -317,7 +317,7 @@ fn damage_is_noted_and_copies_stand_in() {
     for at in [6, DATABASE + 1856, DATABASE + 2047] {
         sector(&mut lost, at);
     }
-    let disks = ldm::scan(&[source("disk", lost)]).unwrap();
+    let disks = ldm::scan(&[source("disk", lost)]);
     assert!(disks.groups.is_empty());
     assert_eq!(disks.problems[0].kind(), ErrorKind::Corrupt);
 }
@@ -330,10 +330,10 @@ fn alone_disk(bytes: Vec<u8>) -> MemSource {
 fn an_image_that_was_cut_off_is_refused_and_other_disks_are_none() {
     let mut bytes = image("mbr-1");
     bytes.truncate(DISK / 2);
-    let disks = ldm::scan(&[source("disk", bytes)]).unwrap();
+    let disks = ldm::scan(&[source("disk", bytes)]);
     assert!(disks.groups.is_empty() && disks.problems.len() == 1, "{:?}", disks.problems);
     for bytes in [vec![], vec![0; 512], vec![0; 1 << 20]] {
-        let disks = ldm::scan(&[source("disk", bytes.clone())]).unwrap();
+        let disks = ldm::scan(&[source("disk", bytes.clone())]);
         assert!(disks.groups.is_empty() && disks.problems.is_empty());
         assert_eq!(ldm::partitions(&alone_disk(bytes)).unwrap(), None);
     }

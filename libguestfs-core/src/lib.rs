@@ -32,4 +32,5 @@ pub mod wire;
 
 pub use error::{Error, ErrorKind, NEEDS_APPLIANCE, Result};
 pub use handle::{AddDriveOpts, Event, EventSet, Guestfs, Settings, Value};
+pub use nix::errno::Errno;
 pub use sys::{inode_generation, set_inode_generation};

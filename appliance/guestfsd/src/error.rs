@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 
 use bstr::{BStr, BString};
 use disk::ErrorKind;
+use libguestfs_core::inspect::Trouble;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
@@ -37,6 +38,19 @@ impl Failure {
             ErrorKind::NotADirectory => Failure::Os(Errno::ENOTDIR),
             ErrorKind::InvalidInput => Failure::Os(Errno::EINVAL),
             _ => Failure::Disk { device: device.to_owned(), error },
+        }
+    }
+
+    /// What it means to an inspection, which goes on without what could not be read.
+    pub(crate) fn trouble(&self) -> Trouble {
+        match self {
+            Failure::NeedsAppliance(why) => Trouble::Unsupported(why.clone()),
+            Failure::Disk { error, .. } if error.kind() == ErrorKind::Unsupported => {
+                Trouble::Unsupported(chain(error))
+            }
+            Failure::Disk { error, .. } => Trouble::Damaged(chain(error)),
+            Failure::Os(errno) => Trouble::Damaged(strerror(*errno)),
+            Failure::Text(_, text) => Trouble::Damaged(text.clone()),
         }
     }
 
@@ -110,7 +124,7 @@ impl<T> At<T> for std::result::Result<T, Failure> {
 }
 
 /// An error of the disk crate with everything below it: `inode 12: extent tree: bad magic`.
-fn chain(error: &disk::Error) -> String {
+pub(crate) fn chain(error: &disk::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(below) = next {

@@ -171,7 +171,7 @@ impl<'a> Guest for Disk<'a> {
 
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<&'a Files>, String> {
         let is_there = filesystem.mountable == ROOT || filesystem.mountable == SUBVOLUME;
-        Ok(if is_there { Opened::Tree(self.0) } else { Opened::NotMountable })
+        Ok(if is_there { Opened::Tree(self.0) } else { Opened::Nothing })
     }
 
     fn find(&mut self, tag: Tag, value: &BStr) -> Result<Option<BString>, String> {

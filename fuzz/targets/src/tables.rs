@@ -75,7 +75,7 @@ pub(crate) fn ldm(data: &[u8]) {
     let alone = [(BString::from("/dev/sda"), disk(data.to_vec()))];
     let partitions = volume::ldm::partitions(&alone[0].1).ok().flatten().unwrap_or_default();
     assert!(partitions.iter().all(|(start, len)| start + len <= DISK), "a partition goes past the disk");
-    let Ok(found) = volume::ldm::scan(&alone) else { return };
+    let found = volume::ldm::scan(&alone);
     let known = found.groups.iter().flat_map(|group| &group.disks).take(LDM_DISKS);
     let mut disks = Vec::new();
     for (number, known) in known.enumerate() {
@@ -86,7 +86,7 @@ pub(crate) fn ldm(data: &[u8]) {
         }
         disks.push((BString::from(format!("/dev/sd{number}")), disk(copy)));
     }
-    let Ok(found) = volume::ldm::scan(&disks) else { return };
+    let found = volume::ldm::scan(&disks);
     for group in &found.groups {
         for volume in &group.volumes {
             let Ok(device) = volume.open() else { continue };

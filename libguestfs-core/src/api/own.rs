@@ -28,6 +28,12 @@ pub trait Own: Host {
     #[call(1_000_010)]
     fn internal_inspect_notes(&mut self) -> Result<Vec<BString>>;
 
+    /// What `inspect_os` could not read and no other engine could either, and why: a device or other mountable and a
+    /// sentence for people each. It may hold a system, or a part of one that was found: the result may lack something. If
+    /// `inspect_os` answered that it needs an appliance for the rest, what it found without is there nevertheless.
+    #[call(1_000_013)]
+    fn internal_inspect_unread(&mut self) -> Result<Vec<BString>>;
+
     /// Mountables of the snapshots of a root that `inspect_os` found. They are no roots themselves.
     #[call(1_000_011)]
     fn internal_inspect_snapshots(&mut self, root: &Mountable) -> Result<Vec<BString>>;

@@ -163,6 +163,15 @@ impl Guestfs {
         own(self.internal_inspect_notes(), Vec::new)
     }
 
+    /// What inspection could not read though it may hold a system or a part of one, and why, a sentence each that begins with
+    /// the device; nothing if the daemon is one of libguestfs, which does not say.
+    ///
+    /// # Errors
+    /// If inspection was not made, or the daemon fails.
+    pub fn inspect_unread(&self) -> Result<Vec<BString>> {
+        own(self.internal_inspect_unread(), Vec::new)
+    }
+
     /// What may be stale in what is mounted, because its filesystem was not left clean, a sentence each; nothing if the
     /// daemon is one of libguestfs, which does not say.
     ///

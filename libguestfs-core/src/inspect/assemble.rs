@@ -6,9 +6,9 @@ use std::fmt;
 use bstr::{BStr, BString, ByteSlice};
 
 use super::classify::Role;
+use super::distro;
 use super::guest::{Disks, Filesystem};
 use super::root::{Inspection, Mount, OsType, Root, Snapshot};
-use super::{InspectError, distro};
 
 /// The type of the partitions that hold the two copies of a ChromeOS (cgpt(1): "ChromeOS rootfs").
 const CHROMEOS_ROOT: &str = "3CB8E202-3B7E-47DD-8A3C-7FF2A13CFCEC";
@@ -59,35 +59,35 @@ impl Found {
     }
 
     /// Makes systems of it. `coreos_root` is the root of a CoreOS that was never booted.
-    pub(super) fn assemble<E>(
-        self,
-        disks: &Disks,
-        coreos_root: Option<BString>,
-    ) -> Result<Inspection, InspectError<E>> {
+    pub(super) fn assemble(self, disks: &Disks, coreos_root: Option<BString>) -> Inspection {
         let Found { parts, media, mut notes } = self;
         let mut roots = Vec::new();
         let mut usrs = Vec::new();
-        let mut core_os_root = coreos_root.map(|device| {
+        let unbooted = coreos_root.map(|device| {
             let mut root = Root::new(device.as_bstr());
             root.os = Some(OsType::Linux);
             root.fstab = vec![Mount { mountable: device, mountpoint: "/".into() }];
             (0, root)
         });
+        let mut core_os_roots: Vec<(usize, Root)> = unbooted.into_iter().collect();
         let mut core_os_usrs = Vec::new();
         for (role, root) in parts {
             match role {
                 Role::Root(_) | Role::Dos(_) => roots.push(root),
                 Role::Usr => usrs.push(root),
                 Role::CoreOsUsr => core_os_usrs.push(root),
-                Role::CoreOsRoot if core_os_root.is_some() => {
-                    return Err(InspectError::Ambiguous("there are several CoreOS roots".to_owned()));
-                }
-                Role::CoreOsRoot => core_os_root = Some((roots.len(), root)),
+                Role::CoreOsRoot => core_os_roots.push((roots.len(), root)),
                 Role::Ostree | Role::Other => {}
             }
         }
-        if let Some((position, root)) = core_os_root {
-            let newest = core_os_usrs.into_iter().max_by_key(Root::version);
+        let has_many = core_os_roots.len() > 1;
+        // From the last one on, or the places of others would change.
+        for (position, root) in core_os_roots.into_iter().rev() {
+            // What each of several runs is on its own disk.
+            let is_its = |usr: &&Root| {
+                !has_many || disks.disk_of(usr.mountable.as_bstr()) == disks.disk_of(root.mountable.as_bstr())
+            };
+            let newest = core_os_usrs.iter().filter(is_its).max_by_key(|usr| usr.version()).cloned();
             roots.insert(position, join(root, newest));
         }
         let roots = without_second_views(roots);
@@ -113,7 +113,7 @@ impl Found {
                 )
             }));
         }
-        Ok(Inspection { roots, snapshots, notes })
+        Inspection { roots, snapshots, notes, unread: Vec::new() }
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -17,7 +18,8 @@ const PATH_MAX: usize = 4096;
 
 /// The disks of a guest.
 ///
-/// `Err` from any method ends the inspection. Device names are the canonical ones of the API: `/dev/sda1`,
+/// `Err` from any method ends the inspection: the engine itself fails. What is wrong with one disk or filesystem is no such
+/// error, but a [`Trouble`]. Device names are the canonical ones of the API: `/dev/sda1`,
 /// `/dev/VG/LV`, `/dev/md0`.
 pub trait Guest {
     /// What an engine fails with.
@@ -55,10 +57,39 @@ pub trait Guest {
 pub enum Opened<T> {
     /// The filesystem can be read.
     Tree(T),
-    /// Nothing could mount it (damaged, no filesystem at all): it is left out.
-    NotMountable,
-    /// It may be right, but this engine does not fully understand it; with the reason.
+    /// It is no filesystem.
+    Nothing,
+    /// It cannot be read.
+    Unread(Trouble),
+}
+
+/// Why a filesystem, or a part of it, cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is damaged, or the disk below it cannot be read; with what was met.
+    Damaged(String),
+    /// It may be right, but this engine does not fully understand it, and another one may; with what was met.
     Unsupported(String),
+}
+
+impl Trouble {
+    /// The first of two, unless another engine may only help with the second.
+    #[must_use]
+    pub fn or_first(self, earlier: Option<Trouble>) -> Trouble {
+        match (earlier, self) {
+            (Some(Trouble::Damaged(_)), later @ Trouble::Unsupported(_)) => later,
+            (Some(earlier), _) => earlier,
+            (None, later) => later,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Damaged(what) | Trouble::Unsupported(what) => f.write_str(what),
+        }
+    }
 }
 
 /// A kind of name by which fstab refers to a device.
@@ -174,6 +205,20 @@ pub struct Disks {
     pub dynamic: Vec<DynamicVolume>,
     /// What `list_filesystems` returns, in its order.
     pub filesystems: Vec<Filesystem>,
+    /// What is damaged below filesystems, such as the metadata of volumes: a sentence each.
+    pub damage: Vec<String>,
+}
+
+impl Disks {
+    /// The disk that a partition is on; nothing for a volume, which may be on any.
+    pub(super) fn disk_of(&self, device: &BStr) -> Option<&BString> {
+        let named_after = |disk: &&BString| {
+            let number =
+                device.strip_prefix(disk.as_slice()).map(|rest| rest.strip_prefix(b"p").unwrap_or(rest));
+            number.is_some_and(|number| number.iter().all(u8::is_ascii_digit))
+        };
+        self.devices.iter().find(named_after)
+    }
 }
 
 /// What lies at a path.
@@ -194,8 +239,8 @@ pub enum Entry {
 /// Paths are absolute, without `.`, `..`, empty elements or a final slash (but for `/` itself), and no element of them
 /// but the last is a symbolic link: whoever asks has looked. An implementation follows no link at all.
 ///
-/// A damaged place answers as if nothing were there; `Err` (the disk cannot be read, the engine lacks a feature) ends
-/// the inspection.
+/// A place that cannot be read answers as if nothing were there, and [`trouble`](Self::trouble) tells. `Err` ends the
+/// inspection.
 pub trait Tree {
     /// What a read fails with.
     type Error;
@@ -229,6 +274,12 @@ pub trait Tree {
     /// # Errors
     /// As said above.
     fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>, Self::Error>;
+
+    /// What kept a place from being read since the filesystem was opened, as [`Trouble::or_first`] chooses; `None` if all
+    /// that was asked for was readable, or if this tree ends the inspection otherwise.
+    fn trouble(&mut self) -> Option<Trouble> {
+        None
+    }
 }
 
 /// Paths in a [`Tree`], with symbolic links followed inside the tree only.

@@ -22,8 +22,9 @@
 //! are. There is no I/O here but through the two traits.
 //!
 //! What is not on the disks in a form that is understood is left out with a note ([`Inspection::notes`]), and never
-//! hides what is. Only a filesystem that this engine knows to lack stops the inspection ([`InspectError::Unsupported`]),
-//! because another engine can read it.
+//! hides what is. A filesystem that cannot be read, or not wholly, does not end the inspection either: unless the fstab of
+//! a root says that it holds no system, it is listed ([`Inspection::unread`]), and whoever asked knows that the result may
+//! lack something. Whether another engine may read it is said there too.
 //!
 //! # Differences from libguestfs
 //!
@@ -72,8 +73,6 @@ mod text;
 mod units;
 mod windows;
 
-use std::fmt;
-
 use bstr::{BStr, BString, ByteSlice};
 
 use assemble::Found;
@@ -83,12 +82,12 @@ pub use elf::arch as elf_architecture;
 use guest::Files;
 pub use guest::{
     Array, Disks, DynamicVolume, Entry, Filesystem, GptPartition, Guest, LogicalVolume, MbrPartition, Opened,
-    Tag, Tree, Unlocked, find_any_case,
+    Tag, Tree, Trouble, Unlocked, find_any_case,
 };
 pub use osinfo::{osinfo, osinfo_of_windows};
 pub use pe::arch as pe_architecture;
 use root::Medium;
-pub use root::{Inspection, Mount, OsType, Root, Snapshot};
+pub use root::{Inspection, Mount, OsType, Root, Snapshot, Unread};
 pub use windows::Windows;
 
 /// Name of the partition with the root of a CoreOS, which is empty before its first boot.
@@ -98,42 +97,11 @@ const COREOS_ROOT: &str = "ROOT";
 /// are listed first.
 const SUBVOLUMES_MAX: usize = 1000;
 
-/// Why an inspection ended without a result.
-#[derive(Debug, PartialEq, Eq)]
-pub enum InspectError<E> {
-    /// The engine failed.
-    Guest(E),
-    /// The result may depend on a filesystem that this engine does not fully understand.
-    Unsupported(String),
-    /// Filesystems that belong together cannot be told from others of their kind.
-    Ambiguous(String),
-}
-
-impl<E> From<E> for InspectError<E> {
-    fn from(e: E) -> Self {
-        InspectError::Guest(e)
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for InspectError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InspectError::Guest(e) => e.fmt(f),
-            InspectError::Unsupported(what) | InspectError::Ambiguous(what) => f.write_str(what),
-        }
-    }
-}
-
-impl<E: std::error::Error> std::error::Error for InspectError<E> {}
-
 /// Looks at every filesystem of a guest and finds its operating systems.
 ///
-/// A filesystem that the engine does not fully understand stops the inspection, unless the fstab of a root that was
-/// found says that it belongs to that root: it could be another system's root, and the answer would be wrong.
-///
 /// # Errors
-/// As [`InspectError`] says.
-pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Error>> {
+/// If the engine fails.
+pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
     let disks = guest.disks()?;
     let mut found = Found::default();
     let mut unread = Vec::new();
@@ -154,13 +122,11 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Er
             Opened::Tree(tree) => {
                 let mut files = Files::new(tree);
                 look(guest, &disks, &mut files, filesystem, &mut boot_links, &mut found)?;
+                unread.extend(files.tree().trouble().map(|why| (filesystem, why)));
             }
             // A partition of a boot loader or a raw one of a database: most disks have one.
-            Opened::NotMountable if filesystem.kind == "unknown" => {}
-            Opened::NotMountable => {
-                found.note(&filesystem.mountable, format_args!("{}: cannot be mounted", filesystem.kind));
-            }
-            Opened::Unsupported(why) => unread.push((filesystem, why)),
+            Opened::Nothing => {}
+            Opened::Unread(why) => unread.push((filesystem, why)),
         }
     }
     if let Some(more) = subvolumes.checked_sub(SUBVOLUMES_MAX).filter(|&more| more > 0) {
@@ -173,13 +139,18 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, InspectError<G::Er
         true => guest.find(Tag::PartLabel, COREOS_ROOT.into())?,
         false => None,
     };
-    let mut inspection = found.assemble(&disks, unbooted)?;
+    let mut inspection = found.assemble(&disks, unbooted);
+    let damage = disks.damage.iter().map(|why| Trouble::Damaged(why.clone()));
+    inspection.unread.extend(damage.map(|why| Unread { what: BString::default(), why }));
     for (filesystem, why) in unread {
-        let note = format!("{}: {}: {why}", filesystem.mountable, filesystem.kind);
-        if !inspection.roots.iter().any(|root| assemble::owns(root, filesystem)) {
-            return Err(InspectError::Unsupported(note));
+        let Filesystem { mountable, kind } = filesystem;
+        let what = if kind == "unknown" { mountable.clone() } else { format!("{mountable}: {kind}").into() };
+        let unread = Unread { what, why };
+        if inspection.roots.iter().any(|root| assemble::owns(root, filesystem)) {
+            inspection.notes.push(unread.to_string());
+        } else {
+            inspection.unread.push(unread);
         }
-        inspection.notes.push(note);
     }
     Ok(inspection)
 }

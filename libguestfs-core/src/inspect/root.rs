@@ -1,7 +1,10 @@
 //! What inspection finds out: the roots of operating systems, and each value as the API's calls return it.
 
+use std::fmt;
+
 use bstr::{BStr, BString};
 
+use super::guest::Trouble;
 use super::release::Release;
 use super::text::Version;
 use super::windows::Windows;
@@ -18,6 +21,26 @@ pub struct Inspection {
     pub snapshots: Vec<Snapshot>,
     /// What was passed over and why, for whoever wonders about the result.
     pub notes: Vec<String>,
+    /// What could not be read and may hold a system, or a part of one that was found: the result may lack something.
+    pub unread: Vec<Unread>,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// What: a mountable with its type, as in `/dev/sda1: ext4`. Empty if `why` says it.
+    pub what: BString,
+    /// Why.
+    pub why: Trouble,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.what.is_empty() {
+            true => self.why.fmt(f),
+            false => write!(f, "{}: {}", self.what, self.why),
+        }
+    }
 }
 
 /// A snapshot of a root.

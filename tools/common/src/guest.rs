@@ -16,9 +16,6 @@ use crate::{
 /// The hint where an appliance is needed and the user has chosen to have none.
 const EMBEDDED_ONLY: &str = "LIBGUESTFS_BACKEND=embedded rules an appliance out; without it one takes over";
 
-/// How inspection's note on a filesystem ends that nothing can mount.
-const UNMOUNTABLE: &[u8] = b"cannot be mounted";
-
 /// A guest that is open, and the operands that are left for the tool.
 #[derive(Debug)]
 pub struct Opened {
@@ -125,33 +122,69 @@ fn mount_by_hand(handle: &Guestfs, mount: &Mount, decrypted: &Decrypted) -> Resu
     Ok(())
 }
 
-/// The roots of all operating systems on the disks, those on encrypted devices included, and the devices that stay
-/// locked.
+/// The operating systems on the disks, and what was not looked at.
+#[derive(Debug)]
+pub struct Systems {
+    /// Their roots, those on encrypted devices included.
+    pub roots: Vec<BString>,
+    /// Devices that stay locked.
+    pub locked: Vec<Locked>,
+    /// What can't be read though it may hold a system too, or a part of one: each names its device.
+    pub unread: Vec<Error>,
+}
+
+impl Systems {
+    /// Tells the user, before one system is taken for the only one, what was not looked at.
+    pub fn warn(&self, session: &mut Session) {
+        for device in &self.locked {
+            session.warn(&about_locked(device));
+        }
+        for error in &self.unread {
+            session.warn(error);
+        }
+    }
+}
+
+/// Finds all operating systems on the disks. What can't be read does not keep the others from being found.
 ///
 /// # Errors
 /// If a key does not fit, or inspection fails.
-pub fn find_roots(handle: &Guestfs, keys: &KeyOptions, ask: Ask) -> Result<(Vec<BString>, Vec<Locked>)> {
+pub fn find_systems(handle: &Guestfs, keys: &KeyOptions, ask: Ask) -> Result<Systems> {
     let mut decrypted = decrypt(handle, keys, ask)?;
-    let mut roots = handle.inspect_os()?;
+    let (mut roots, mut refused) = inspect(handle)?;
     if roots.is_empty() && !decrypted.unread.is_empty() {
         // It may be in what only the appliance can look at that inspection has started.
         decrypted = decrypt(handle, keys, ask)?;
-        roots = handle.inspect_os()?;
+        (roots, refused) = inspect(handle)?;
     }
-    Ok((roots, decrypted.locked))
+    let unread = handle.inspect_unread()?.into_iter().map(|text| Error::new(text.to_string()));
+    Ok(Systems { roots, locked: decrypted.locked, unread: refused.into_iter().chain(unread).collect() })
+}
+
+/// The roots, and what only an appliance can look at where none can be had. If that is all there is, it is the error.
+fn inspect(handle: &Guestfs) -> Result<(Vec<BString>, Option<Error>)> {
+    let refused = match handle.inspect_os() {
+        Err(error) if needs_appliance(&error) && handle.is_ready() => error,
+        found => return Ok((found?, None)),
+    };
+    // Whether the embedded daemon found something without it. If it did not even get that far, it has no roots at all.
+    let roots = handle.inspect_get_roots().unwrap_or_default();
+    if roots.is_empty() {
+        return Err(refused.into());
+    }
+    Ok((roots, Some(with_appliance_hint(handle, refused.into()))))
 }
 
 /// The root of the one operating system on the disks.
 fn the_root(handle: &Guestfs, keys: &KeyOptions, session: &mut Session) -> Result<BString> {
-    let (roots, locked) = find_roots(handle, keys, Ask::User)?;
+    let systems = find_systems(handle, keys, Ask::User)?;
+    let Systems { roots, locked, .. } = &systems;
+    if !roots.is_empty() {
+        systems.warn(session);
+    }
     match roots.as_slice() {
-        [root] => {
-            for device in &locked {
-                session.warn(&about_locked(device));
-            }
-            Ok(root.clone())
-        }
-        [] => Err(no_system(handle, &locked)),
+        [root] => Ok(root.clone()),
+        [] => Err(no_system(handle, locked)),
         [first, ..] => {
             let names: Vec<String> = roots.iter().map(|root| described(handle, root.as_bstr())).collect();
             Err(Error::new(format!("there are several operating systems: {}", names.join(", ")))
@@ -201,20 +234,19 @@ fn with_filesystems(handle: &Guestfs, error: Error) -> Error {
         return error;
     };
     // Without an inspection there are none.
-    let notes = handle.inspect_notes().unwrap_or_default();
+    let unread = handle.inspect_unread().unwrap_or_default();
     let named = filesystems.0.iter().filter(|(_, kind)| kind != "unknown" && kind != "swap");
-    let is_noted = |device: &BString| {
-        let mut about = notes.iter().filter_map(|note| note.strip_prefix(device.as_slice()));
-        about.any(|rest| rest.starts_with(b": ") && rest.ends_with(UNMOUNTABLE))
+    let is_unread = |device: &BString| {
+        let mut rest = unread.iter().filter_map(|text| text.strip_prefix(device.as_slice()));
+        rest.any(|rest| rest.starts_with(b": "))
     };
-    let (unread, readable): (Vec<_>, Vec<_>) = named.partition(|(device, _)| is_noted(device));
+    let readable: Vec<_> = named.filter(|(device, _)| !is_unread(device)).collect();
     let list = |filesystems: &[&(BString, BString)]| {
         let names: Vec<String> =
             filesystems.iter().map(|(device, kind)| format!("{device} ({kind})")).collect();
         names.join(", ")
     };
-    let unread =
-        if unread.is_empty() { String::new() } else { format!("; these can't be read: {}", list(&unread)) };
+    let unread: String = unread.iter().map(|text| format!("; can't be read: {text}")).collect();
     error.hint(if readable.is_empty() {
         format!(
             "the disk has no filesystem that could be mounted; is it the right file, and the right --format?{unread}"

@@ -43,8 +43,8 @@ pub use error::{Error, Result};
 pub use fleet::Guest;
 
 pub use guest::{
-    Opened, about_path, find_roots, go_on_after, launch, launch_writable, mount_system, needs_appliance,
-    no_system, open, with_appliance_hint,
+    Opened, Systems, about_path, find_systems, go_on_after, launch, launch_writable, mount_system,
+    needs_appliance, no_system, open, with_appliance_hint,
 };
 pub use keys::{Ask, KeyPlace, KeySelector, about_locked, decrypt};
 pub use mount::Mount;

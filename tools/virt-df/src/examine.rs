@@ -1,8 +1,8 @@
 //! One guest: every filesystem that it has, mounted alone and asked how full it is.
 
 use bstr::{BStr, BString, ByteSlice};
-use libguestfs_core::Guestfs;
 use libguestfs_core::api::Statvfs;
+use libguestfs_core::{Errno, Guestfs};
 use virt_common::{Ask, Error, Guest, Result, decrypt, launch, needs_appliance, with_appliance_hint};
 
 use crate::options::Options;
@@ -92,7 +92,8 @@ fn filesystem(
         warnings.into_iter().map(|text: BString| Error::new(format!("{}:{text}", guest.name))).collect();
     let device = handle.canonical_device_name(mountable).unwrap_or_else(|_| mountable.to_owned());
     let space = space.map_err(|error| {
-        let is_missing = kind == UNKNOWN && !needs_appliance(&error);
+        let is_unreadable = error.errno().is_some_and(|errno| matches!(errno, Errno::EIO | Errno::EUCLEAN));
+        let is_missing = kind == UNKNOWN && !needs_appliance(&error) && !is_unreadable;
         let error = about(handle, format_args!("{}:{device}", guest.name), error);
         if is_missing { error.hint(INACTIVE) } else { error }
     });

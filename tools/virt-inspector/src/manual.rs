@@ -184,8 +184,8 @@ All that was asked for was reported, also where there is no operating system. A 
 (a broken pipe) is no failure.
 
 = 1
-Something failed: a guest could not be opened, or something of it could not be read, as a damaged database of packages. \
-The rest is reported.
+Something failed: a guest could not be opened, or something of it could not be read: a damaged database of packages, or a \
+filesystem that may hold a system of its own. The rest is reported.
 
 = 2
 The command line makes no sense.",

@@ -6,7 +6,7 @@ use bstr::BString;
 use libguestfs_core::handle::InspectGetIconOpts;
 use libguestfs_core::packages::{Format, Package};
 use libguestfs_core::{ErrorKind, Guestfs};
-use virt_common::{Ask, Error, Guest, KeyOptions, Result, about_locked, find_roots, mount_system};
+use virt_common::{Ask, Error, Guest, KeyOptions, Result, Systems, about_locked, find_systems, mount_system};
 
 use crate::field::Field;
 use crate::options::Options;
@@ -126,7 +126,7 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     fn look(&mut self, keys: &KeyOptions, ask: Ask) -> Result<()> {
-        let (roots, locked) = find_roots(self.handle, keys, ask)?;
+        let Systems { roots, locked, unread } = find_systems(self.handle, keys, ask)?;
         self.report.is_inspected = true;
         for device in &locked {
             let locked = about_locked(device);
@@ -135,6 +135,10 @@ impl Looking<'_> {
             } else {
                 self.warn(locked);
             }
+        }
+        for error in unread {
+            // The rest is reported, but the report may lack a system.
+            self.report.failures.push(about(self.guest, error));
         }
         for note in self.handle.inspect_notes()? {
             self.warn(Error::new(note.to_string()));

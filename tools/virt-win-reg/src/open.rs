@@ -9,7 +9,7 @@ use bstr::{BStr, BString};
 use libguestfs_core::Guestfs;
 use virt_common::options::Disk;
 use virt_common::{
-    Ask, Error, Result, Session, about_locked, find_roots, launch, launch_writable, mount_system, no_system,
+    Ask, Error, Result, Session, find_systems, launch, launch_writable, mount_system, no_system,
 };
 
 use crate::options::Options;
@@ -134,13 +134,13 @@ pub(crate) struct Windows {
 pub(crate) fn guest(disks: &[Disk], options: &Options, session: &mut Session) -> Result<Windows> {
     let launch = if options.merge { launch_writable } else { launch };
     let handle = launch(disks, &options.common(), &options.keys)?;
-    let (roots, locked) = find_roots(&handle, &options.keys, Ask::User)?;
-    if roots.is_empty() {
-        return Err(no_system(&handle, &locked));
+    let found = find_systems(&handle, &options.keys, Ask::User)?;
+    if found.roots.is_empty() {
+        return Err(no_system(&handle, &found.locked));
     }
     let mut systems = Vec::new();
-    for root in roots {
-        if handle.inspect_get_type(&root)? == "windows" {
+    for root in &found.roots {
+        if handle.inspect_get_type(root)? == "windows" {
             systems.push(root);
         }
     }
@@ -159,12 +159,10 @@ pub(crate) fn guest(disks: &[Disk], options: &Options, session: &mut Session) ->
                 .hint("choose one with --root"));
         }
     };
-    for device in &locked {
-        session.warn(&about_locked(device));
-    }
+    found.warn(session);
     mount_system(&handle, root, |warning| session.warn(&warning))?;
     let systemroot = handle.inspect_get_windows_systemroot(root)?;
-    Ok(Windows { root: root.clone(), handle, systemroot })
+    Ok(Windows { root: BString::clone(root), handle, systemroot })
 }
 
 #[cfg(test)]

@@ -74,17 +74,15 @@ pub(super) fn read(files: Vec<Arc<dyn ReadAt>>, content: bool) -> Found {
     for (_, device) in &devices {
         read_device(device, &members, content, &mut found);
     }
-    if let Some(dynamic) = found.note(ldm::scan(&disks)) {
-        let volumes = dynamic.groups.iter().flat_map(|group| &group.volumes);
-        for volume in volumes {
-            let opened = volume.open();
-            if let Some(device) = found.note(opened) {
-                read_device(&device, &members, content, &mut found);
-            }
+    let dynamic = ldm::scan(&disks);
+    for volume in dynamic.groups.iter().flat_map(|group| &group.volumes) {
+        let opened = volume.open();
+        if let Some(device) = found.note(opened) {
+            read_device(&device, &members, content, &mut found);
         }
-        for problem in dynamic.problems {
-            found.note::<()>(Err(problem));
-        }
+    }
+    for problem in dynamic.problems {
+        found.note::<()>(Err(problem));
     }
     let Some(volumes) = found.note(lvm2::scan(&devices)) else { return found };
     for volume in volumes.groups.iter().flat_map(|group| &group.volumes) {

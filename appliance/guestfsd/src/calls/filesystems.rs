@@ -123,8 +123,7 @@ impl Guestfsd {
             Ok(found) => found.map_or(UNKNOWN, |p| p.kind),
             // A volume that lacks a disk, or that is of a kind for an appliance, has no content that could be named.
             Err(Failure::Os(_) | Failure::Text(..) | Failure::NeedsAppliance(_)) => UNKNOWN,
-            Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Io => UNKNOWN,
-            Err(failure) => return Err(failure.at(&device)),
+            Err(Failure::Disk { .. }) => UNKNOWN,
         };
         if kind.ends_with("_member") || kind == "crypto_LUKS" || kind == "BitLocker" {
             return Ok(());
@@ -140,9 +139,6 @@ impl Guestfsd {
     fn other_subvolumes(&mut self, device: &BString) -> Result<Vec<BString>> {
         let subvolumes = match self.engine.subvolumes(&Mountable::Device(device.clone())) {
             Ok(subvolumes) => subvolumes,
-            Err(Failure::Disk { device: of, error }) if error.kind() == ErrorKind::Io => {
-                return Err(Failure::Disk { device: of, error }.at(device));
-            }
             // A mount of the device fails alike.
             Err(_) => return Ok(Vec::new()),
         };
@@ -172,7 +168,12 @@ impl Guestfsd {
             if self.engine.open_block(device.as_bstr()).is_err() {
                 continue;
             }
-            if self.probe(device.as_bstr())?.is_some_and(|p| wanted(&p)) {
+            let probe = match self.engine.probe(device.as_bstr()) {
+                // As to blkid, what is damaged or can't be read has no name.
+                Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Unsupported => None,
+                probe => probe.at(&device)?,
+            };
+            if probe.is_some_and(|p| wanted(&p)) {
                 return Ok(device);
             }
         }

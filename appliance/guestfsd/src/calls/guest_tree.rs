@@ -5,28 +5,50 @@ use std::ops::ControlFlow;
 use bstr::{BStr, BString};
 use disk::ErrorKind;
 use disk::fs::FileType;
-use libguestfs_core::inspect::{Entry, Tree};
+use libguestfs_core::inspect::{Entry, Tree, Trouble};
 use libguestfs_core::{Error, Result};
+use nix::errno::Errno;
 
 use crate::engine::{self, Last};
 use crate::error::Failure;
 
-/// The files of the guest.
-pub(crate) struct GuestTree<'t>(pub(crate) &'t dyn engine::Tree);
+/// What a kernel says of a place that is damaged, on a disk that fails, or encrypted without its key.
+const DAMAGE: [Errno; 5] = [Errno::EIO, Errno::EUCLEAN, Errno::EBADMSG, Errno::ENOKEY, Errno::EREMOTEIO];
 
-impl GuestTree<'_> {
+/// The files of the guest. `Err` is for what keeps them from being read but damage: see [`Self::trouble`](Tree::trouble).
+pub(crate) struct GuestTree<'t> {
+    tree: &'t dyn engine::Tree,
+    trouble: Option<Trouble>,
+}
+
+impl<'t> GuestTree<'t> {
+    pub(crate) fn new(tree: &'t dyn engine::Tree) -> Self {
+        GuestTree { tree, trouble: None }
+    }
+
     /// `None` for what is not there or damaged.
     fn look<T>(
-        &self,
+        &mut self,
         path: &BStr,
         look: impl FnOnce(&dyn engine::Tree) -> engine::Result<T>,
     ) -> Result<Option<T>> {
-        match look(self.0) {
-            Ok(found) => Ok(Some(found)),
-            Err(Failure::Os(_) | Failure::Text(..)) => Ok(None),
-            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => Ok(None),
-            Err(failure) => Err(failure.at(path)),
-        }
+        let failure = match look(self.tree) {
+            Ok(found) => return Ok(Some(found)),
+            Err(failure) => failure,
+        };
+        let is_damage = match &failure {
+            Failure::Os(errno) | Failure::Text(errno, _) if !DAMAGE.contains(errno) => return Ok(None),
+            Failure::Os(_) | Failure::Text(..) => true,
+            Failure::Disk { error, .. } => error.kind() == ErrorKind::Corrupt,
+            Failure::NeedsAppliance(_) => false,
+        };
+        let trouble = failure.trouble();
+        let trouble = match trouble {
+            Trouble::Damaged(why) => Trouble::Damaged(format!("{path}: {why}")),
+            Trouble::Unsupported(why) => Trouble::Unsupported(format!("{path}: {why}")),
+        };
+        self.trouble = Some(trouble.or_first(self.trouble.take()));
+        if is_damage { Ok(None) } else { Err(failure.at(path)) }
     }
 }
 
@@ -96,5 +118,9 @@ impl Tree for GuestTree<'_> {
             names.sort_unstable();
             Ok(names)
         })
+    }
+
+    fn trouble(&mut self) -> Option<Trouble> {
+        self.trouble.clone()
     }
 }

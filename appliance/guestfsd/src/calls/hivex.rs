@@ -29,7 +29,7 @@ impl Guestfsd {
         let path = self.tree().canonical(filename).at(&place)?;
         let size = self.content(path.as_bstr()).at(&place)?.len();
         let options = Options { write, ..Options::default() };
-        let opened = registry::open_file(&mut GuestTree(self.tree()), path, size, options)?;
+        let opened = registry::open_file(&mut GuestTree::new(self.tree()), path, size, options)?;
         let registry = opened.map_err(|refused| no_hive(&place, &refused))?;
         if opts.verbose == Some(true) || opts.debug == Some(true) {
             registry.notes().iter().for_each(|note| log::line(format_args!("{}: {note}", registry.path)));

@@ -9,8 +9,8 @@ use disk::ErrorKind;
 use disk::partition::PartitionType;
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::inspect::{
-    self, Array, Disks, DynamicVolume, Entry, Filesystem, GptPartition, Guest, InspectError, Inspection,
-    LogicalVolume, MbrPartition, Mount, Opened, Root, Tag, Tree, Windows,
+    self, Array, Disks, DynamicVolume, Entry, Filesystem, GptPartition, Guest, Inspection, LogicalVolume,
+    MbrPartition, Mount, Opened, Root, Tag, Tree, Trouble, Unread, Windows,
 };
 use libguestfs_core::{Error, Result};
 
@@ -18,8 +18,8 @@ use super::devices::{ARRAY, is_array_member};
 use super::guest_tree::GuestTree;
 use crate::Guestfsd;
 use crate::engine::kernel::Kernel;
-use crate::engine::{MountRequest, PartitionDevice, names};
-use crate::error::{At, Failure, refused};
+use crate::engine::{self, MountRequest, PartitionDevice, names};
+use crate::error::{At, Failure, chain, refused};
 
 /// Where a filesystem is mounted while it is looked at.
 const SYSROOT: &str = "/";
@@ -32,13 +32,16 @@ impl Guestfsd {
         self.inspection = None;
         let result = inspect::inspect(&mut Looking { daemon: Rc::new(RefCell::new(self)) });
         self.umount_all()?;
-        let inspection = result.map_err(|e| match e {
-            InspectError::Guest(e) => e,
-            InspectError::Unsupported(what) => Error::needs_appliance(what),
-            InspectError::Ambiguous(what) => refused(what),
-        })?;
+        let inspection = result?;
+        let is_for_appliance = |unread: &&Unread| matches!(unread.why, Trouble::Unsupported(_));
+        let for_appliance: Vec<String> =
+            inspection.unread.iter().filter(is_for_appliance).map(Unread::to_string).collect();
         let roots = roots(&inspection);
+        // Should no appliance be had, this is the answer nevertheless.
         self.inspection = Some(inspection);
+        if !for_appliance.is_empty() {
+            return Err(Error::needs_appliance(for_appliance.join("; ")));
+        }
         Ok(roots)
     }
 
@@ -174,6 +177,12 @@ impl Guestfsd {
         Ok(self.inspected()?.notes.iter().map(|note| note.as_str().into()).collect())
     }
 
+    pub(crate) fn internal_inspect_unread(&mut self) -> Result<Vec<BString>> {
+        let unread = &self.inspected()?.unread;
+        let damaged = unread.iter().filter(|unread| matches!(unread.why, Trouble::Damaged(_)));
+        Ok(damaged.map(|unread| unread.to_string().into()).collect())
+    }
+
     pub(crate) fn internal_inspect_snapshots(&mut self, root: &BStr) -> Result<Vec<BString>> {
         let root = self.root(root)?;
         Ok(self.inspected()?.snapshots_of(root).map(|snapshot| snapshot.mountable.clone()).collect())
@@ -227,6 +236,7 @@ impl<'d> Guest for Looking<'d> {
             gpt,
             mbr,
             dynamic: dynamic_volumes(&daemon)?,
+            damage: damage(&daemon)?,
             filesystems: filesystems
                 .into_iter()
                 .map(|(mountable, kind)| Filesystem { mountable, kind })
@@ -237,16 +247,13 @@ impl<'d> Guest for Looking<'d> {
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<Mounted<'d>>> {
         let mut daemon = self.daemon.borrow_mut();
         if is_array_member(filesystem.kind.as_ref()) {
-            return Ok(Opened::Unsupported(ARRAY.into()));
+            return Ok(Opened::Unread(Trouble::Unsupported(ARRAY.into())));
         }
-        // Nothing mounts what blkid cannot name, but for what can't be looked at here.
+        // Nothing mounts what blkid cannot name, but something may be there that it can't read.
         if filesystem.kind == "unknown" {
-            return Ok(match daemon.engine.probe(filesystem.mountable.as_bstr()) {
-                Err(Failure::NeedsAppliance(why)) => Opened::Unsupported(why),
-                Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Unsupported => {
-                    Opened::Unsupported(error.to_string())
-                }
-                _ => Opened::NotMountable,
+            return Ok(match daemon.unnamed(filesystem.mountable.as_bstr()) {
+                Ok(()) => Opened::Nothing,
+                Err(failure) => Opened::Unread(daemon.trouble(&failure)),
             });
         }
         daemon.umount_all()?;
@@ -254,15 +261,8 @@ impl<'d> Guest for Looking<'d> {
         let request =
             MountRequest { options: "ro".into(), kind: "".into(), mountable: &mountable, at: SYSROOT.into() };
         match daemon.engine.mount(request) {
-            Ok(()) => Ok(Opened::Tree(Mounted { daemon: Rc::clone(&self.daemon) })),
-            Err(Failure::NeedsAppliance(why)) => Ok(Opened::Unsupported(why)),
-            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Unsupported => {
-                Ok(Opened::Unsupported(error.to_string()))
-            }
-            Err(Failure::Disk { device, error }) if error.kind() == ErrorKind::Io => {
-                Err(Failure::Disk { device, error }.at(&filesystem.mountable))
-            }
-            Err(_) => Ok(Opened::NotMountable),
+            Ok(()) => Ok(Opened::Tree(Mounted { daemon: Rc::clone(&self.daemon), trouble: None })),
+            Err(failure) => Ok(Opened::Unread(daemon.trouble(&failure))),
         }
     }
 
@@ -278,6 +278,8 @@ impl<'d> Guest for Looking<'d> {
             Ok(device) => Ok(Some(device)),
             // What findfs(8) says of a name that nothing has comes without an errno.
             Err(e) if e.kind() == libguestfs_core::ErrorKind::Daemon && e.errno().is_none() => Ok(None),
+            // What kept it from being found is among what is not read.
+            Err(e) if e.kind() == libguestfs_core::ErrorKind::NeedsAppliance => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -288,6 +290,29 @@ impl<'d> Guest for Looking<'d> {
         // What can't be listed has no subvolume that could be named.
         let Ok(subvolumes) = daemon.engine.subvolumes(&mountable) else { return Ok(None) };
         Ok(subvolumes.list.into_iter().find(|subvolume| subvolume.id == id).map(|subvolume| subvolume.path))
+    }
+}
+
+impl Guestfsd {
+    /// Is what blkid has no name for really nothing? An error says what keeps it from being known.
+    fn unnamed(&self, device: &BStr) -> engine::Result<()> {
+        match self.engine.probe(device) {
+            // A volume that lacks a disk, or that is not active.
+            Err(Failure::Os(_) | Failure::Text(..)) => return Ok(()),
+            probed => probed?,
+        };
+        if self.engine.disks().iter().any(|disk| disk == device) {
+            self.engine.partition_table(device)?;
+        }
+        Ok(())
+    }
+
+    /// What a failure means to the inspection. Beyond a kernel, there is no other engine.
+    fn trouble(&self, failure: &Failure) -> Trouble {
+        match failure.trouble() {
+            Trouble::Unsupported(why) if self.engine.kernel().is_some() => Trouble::Damaged(why),
+            trouble => trouble,
+        }
     }
 }
 
@@ -302,6 +327,18 @@ fn arrays(daemon: &mut Guestfsd) -> Result<Vec<Array>> {
         arrays.push(Array { device, uuid, name: value("name").unwrap_or_default() });
     }
     Ok(arrays)
+}
+
+/// What is damaged of volumes' metadata. A kernel has programs for those, which tell the log. Devices that can't be read
+/// are told of as filesystems.
+fn damage(daemon: &Guestfsd) -> Result<Vec<String>> {
+    if daemon.engine.kernel().is_some() {
+        return Ok(Vec::new());
+    }
+    let lvm = daemon.engine.lvm().at("lvm")?;
+    let ldm = daemon.engine.ldm().at("ldm")?;
+    let problems = lvm.problems.iter().chain(&ldm.problems);
+    Ok(problems.filter(|problem| problem.kind() == ErrorKind::Corrupt).map(chain).collect())
 }
 
 /// The partitions of GPTs and those of MBRs. Of a disk whose table can't be read, none.
@@ -364,11 +401,22 @@ fn logical_volumes(daemon: &mut Guestfsd) -> Result<Vec<LogicalVolume>> {
 /// The filesystem that is mounted.
 struct Mounted<'d> {
     daemon: Rc<RefCell<&'d mut Guestfsd>>,
+    trouble: Option<Trouble>,
 }
 
 impl Mounted<'_> {
-    fn with<T>(&self, look: impl FnOnce(&mut GuestTree<'_>) -> Result<T>) -> Result<T> {
-        look(&mut GuestTree(self.daemon.borrow().tree()))
+    /// What can't be read is not there, and noted.
+    fn with<T>(&mut self, look: impl FnOnce(&mut GuestTree<'_>) -> Result<Option<T>>) -> Result<Option<T>> {
+        let daemon = self.daemon.borrow();
+        let mut tree = GuestTree::new(daemon.tree());
+        let found = look(&mut tree);
+        let Some(trouble) = tree.trouble() else { return found };
+        let trouble = match trouble {
+            Trouble::Unsupported(why) if daemon.engine.kernel().is_some() => Trouble::Damaged(why),
+            trouble => trouble,
+        };
+        self.trouble = Some(trouble.or_first(self.trouble.take()));
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -393,5 +441,9 @@ impl Tree for Mounted<'_> {
 
     fn names(&mut self, path: &BStr, max: usize) -> Result<Option<Vec<BString>>> {
         self.with(|tree| tree.names(path, max))
+    }
+
+    fn trouble(&mut self) -> Option<Trouble> {
+        self.trouble.clone()
     }
 }

@@ -73,7 +73,7 @@ impl Guestfsd {
         if !formats.contains(&Format::Windows) {
             return Ok(Installed::default());
         }
-        Ok(match registry::open(&mut GuestTree(self.tree()), software)? {
+        Ok(match registry::open(&mut GuestTree::new(self.tree()), software)? {
             Ok(software) => registry::applications(&software),
             Err(refused) => Installed {
                 notes: vec![Note { path: software.into(), what: refused.to_string().into() }],

@@ -11,6 +11,7 @@ impl Own for Guestfsd {
     answer! {
         internal_list_packages(root: &Mountable, format: &PlainString, packages: &mut FileOut<'_>) -> ();
         internal_inspect_notes() -> Vec<BString>;
+        internal_inspect_unread() -> Vec<BString>;
         internal_inspect_snapshots(root: &Mountable) -> Vec<BString>;
         internal_inspect_deployment(root: &Mountable) -> BString;
         internal_registry_export(hive: &DevOrPath, logs: &DeviceList, key: &PlainString, content: &mut FileOut<'_>, opts: &InternalRegistryExportOpts) -> ();

@@ -105,31 +105,24 @@ struct Found<'d> {
 
 /// Looks for dynamic disks among `disks` (name and content), and puts together what they form.
 ///
-/// # Errors
-/// `Io` if a disk cannot be read. All else is noted: see [`DynamicDisks::problems`].
-pub fn scan(disks: &[(BString, Arc<dyn ReadAt>)]) -> Result<DynamicDisks> {
+/// What is damaged, or cannot be read, is noted: see [`DynamicDisks::problems`].
+pub fn scan(disks: &[(BString, Arc<dyn ReadAt>)]) -> DynamicDisks {
     let mut problems = Vec::new();
     let mut found: Vec<Found<'_>> = Vec::new();
     for (name, source) in disks {
-        let mut note = |error: Error, what: &str| {
-            if error.kind() == ErrorKind::Io {
-                return Err(error.context(format!("{name}")));
-            }
-            problems.push(error.context(format!("{name}: {what}")));
-            Ok(())
-        };
+        let mut note = |error: Error, what: &str| problems.push(error.context(format!("{name}: {what}")));
         let head = match PrivHead::read(source) {
             Ok(Some(head)) => head,
             Ok(None) => continue,
             Err(error) => {
-                note(error, "damaged dynamic disk")?;
+                note(error, "damaged dynamic disk");
                 continue;
             }
         };
         let database = match Database::read(source, &head) {
             Ok(database) => Some(database),
             Err(error) => {
-                note(error, "damaged database of a dynamic disk")?;
+                note(error, "damaged database of a dynamic disk");
                 None
             }
         };
@@ -152,7 +145,7 @@ pub fn scan(disks: &[(BString, Arc<dyn ReadAt>)]) -> Result<DynamicDisks> {
             }
         }
     }
-    Ok(DynamicDisks { groups, problems })
+    DynamicDisks { groups, problems }
 }
 
 /// What a group is called before its name is known.

@@ -131,8 +131,8 @@ struct Group {
 /// Looks for physical volumes on `devices` (name and content), and puts together what they form.
 ///
 /// # Errors
-/// `Io` if a device cannot be read, `Unsupported` if metadata may be right and is not understood. Damaged structures
-/// are no error: see [`Volumes::problems`]. Groups that name a host as their owner are left out, with their physical
+/// `Unsupported` if metadata may be right and is not understood. Damaged structures, and devices that cannot be read, are no
+/// error: see [`Volumes::problems`]. Groups that name a host as their owner are left out, with their physical
 /// volumes, as LVM2 on a host without a name (libguestfs's appliance) leaves them out.
 pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
     let mut problems = Vec::new();
@@ -142,9 +142,16 @@ pub fn scan(devices: &[(BString, Arc<dyn ReadAt>)]) -> Result<Volumes> {
         let label = match Label::read(source) {
             Ok(Some(label)) => label,
             Ok(None) => continue,
-            Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error.context(format!("{name}"))),
-            Err(error) => {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                return Err(error.context(format!("{name}")));
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
                 problems.push(error.context(format!("{name}: damaged LVM2 physical volume")));
+                continue;
+            }
+            // As in a kernel: one disk that fails does not take the volumes of others along.
+            Err(error) => {
+                problems.push(error.context(format!("{name}: can't be read")));
                 continue;
             }
         };

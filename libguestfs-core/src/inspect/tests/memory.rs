@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BStr, BString};
 
-use crate::inspect::{Disks, Entry, Filesystem, GptPartition, Guest, Opened, Tag, Tree};
+use crate::inspect::{Disks, Entry, Filesystem, GptPartition, Guest, Opened, Tag, Tree, Trouble};
 
 /// What is at a path.
 #[derive(Debug, Clone)]
@@ -15,12 +15,15 @@ pub(super) enum Node {
     Directory,
     Symlink(BString),
     Fifo,
+    /// What can't be read.
+    Damaged,
 }
 
 /// A filesystem in memory. Parents of what is added come by themselves.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MemTree {
     nodes: BTreeMap<BString, Node>,
+    trouble: Option<Trouble>,
 }
 
 impl MemTree {
@@ -60,12 +63,17 @@ impl Tree for MemTree {
             let parent = self.nodes.get(&path[..slash]);
             assert!(matches!(parent, Some(Node::Directory)), "{path} was not looked up step by step");
         }
-        Ok(self.nodes.get(path).map(|node| match node {
-            Node::File(content) => Entry::File(content.len().try_into().unwrap()),
-            Node::Huge(size) => Entry::File(*size),
-            Node::Directory => Entry::Directory,
-            Node::Symlink(_) => Entry::Symlink,
-            Node::Fifo => Entry::Special,
+        if let Some(Node::Damaged) = self.nodes.get(path) {
+            self.trouble = Some(Trouble::Damaged(format!("{path}: damaged")).or_first(self.trouble.take()));
+            return Ok(None);
+        }
+        Ok(self.nodes.get(path).and_then(|node| match node {
+            Node::File(content) => Some(Entry::File(content.len().try_into().unwrap())),
+            Node::Huge(size) => Some(Entry::File(*size)),
+            Node::Directory => Some(Entry::Directory),
+            Node::Symlink(_) => Some(Entry::Symlink),
+            Node::Fifo => Some(Entry::Special),
+            Node::Damaged => None,
         }))
     }
 
@@ -101,6 +109,10 @@ impl Tree for MemTree {
         let below = self.nodes.keys().filter_map(|key| key.strip_prefix(prefix.as_slice()));
         let names = below.filter(|name| !name.is_empty() && !name.contains(&b'/'));
         Ok(Some(names.map(BString::from).take(max).collect()))
+    }
+
+    fn trouble(&mut self) -> Option<Trouble> {
+        self.trouble.clone()
     }
 }
 
@@ -199,11 +211,12 @@ impl Guest for MemGuest {
 
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<MemTree>, String> {
         if self.unsupported.contains(&filesystem.mountable) {
-            return Ok(Opened::Unsupported("no reader".to_owned()));
+            return Ok(Opened::Unread(Trouble::Unsupported("no reader".to_owned())));
         }
         Ok(match self.trees.get(&filesystem.mountable) {
             Some(tree) => Opened::Tree(tree.clone()),
-            None => Opened::NotMountable,
+            None if filesystem.kind == "unknown" => Opened::Nothing,
+            None => Opened::Unread(Trouble::Damaged("cannot be mounted".to_owned())),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What inspection makes of whole guests: roots and what belongs to them, device names, hostile trees.
 
 use super::memory::{MemGuest, MemTree, Node};
-use crate::inspect::{Array, InspectError, Inspection, LogicalVolume, Root, Tag, Unlocked, inspect};
+use crate::inspect::{Array, Inspection, LogicalVolume, Root, Tag, Trouble, Unlocked, Unread, inspect};
 
 /// The start of a program for x86_64.
 pub(super) const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0";
@@ -19,6 +19,11 @@ pub(super) fn only(guest: MemGuest) -> Root {
 /// Mounts as `DEVICE on MOUNTPOINT`.
 pub(super) fn mounts(root: &Root) -> Vec<String> {
     root.mountpoints().iter().map(|mount| format!("{} on {}", mount.mountable, mount.mountpoint)).collect()
+}
+
+/// What was not read, as sentences.
+pub(super) fn unread(inspection: &Inspection) -> Vec<String> {
+    inspection.unread.iter().map(ToString::to_string).collect()
 }
 
 pub(super) fn names(list: &[bstr::BString]) -> Vec<String> {
@@ -394,8 +399,12 @@ fn a_coreos_is_its_root_with_its_newest_usr() {
         ("/dev/sda9".into(), "CoreOS 1192.2".into())
     );
     assert_eq!(mounts(&found), ["/dev/sda4 on /usr", "/dev/sda9 on /"]);
-    let two = inspect(&mut guest.filesystem("/dev/sdb1", root()));
-    assert!(matches!(two, Err(InspectError::Ambiguous(_))), "{two:?}");
+    // Of two, each has its own disk; the original gives up.
+    let two =
+        run(guest.disk("/dev/sdb").filesystem("/dev/sdb3", usr("1300.1")).filesystem("/dev/sdb9", root()));
+    let found: Vec<_> =
+        two.roots.iter().map(|root| format!("{} {}", root.mountable, root.product_name())).collect();
+    assert_eq!(found, ["/dev/sda9 CoreOS 1192.2", "/dev/sdb9 CoreOS 1300.1"]);
 }
 
 #[test]
@@ -484,28 +493,64 @@ fn a_link_within_the_guest_is_followed_from_its_root() {
 }
 
 #[test]
-fn an_unread_filesystem_that_could_be_a_root_stops_the_inspection() {
+fn an_unread_filesystem_that_could_be_a_root_is_told_of() {
     let debian = |fstab: &str| MemTree::linux(fstab).file("/etc/debian_version", "10.1\n");
-    let unsupported = |fstab: &str| {
+    let is_told = |fstab: &str| {
         let guest = MemGuest::new().filesystem("/dev/sda1", debian(fstab)).unsupported("/dev/sda2", "xfs");
-        match inspect(&mut guest.clone()) {
-            Ok(inspection) => {
-                assert_eq!(inspection.notes, ["/dev/sda2: xfs: no reader"]);
-                false
-            }
-            Err(e) => {
-                assert_eq!(e, InspectError::Unsupported("/dev/sda2: xfs: no reader".to_owned()));
-                true
-            }
+        let inspection = run(guest);
+        assert_eq!(inspection.roots.len(), 1);
+        let unread =
+            Unread { what: "/dev/sda2: xfs".into(), why: Trouble::Unsupported("no reader".to_owned()) };
+        if inspection.unread.is_empty() {
+            assert_eq!(inspection.notes, [unread.to_string()]);
+            return false;
         }
+        assert_eq!((inspection.unread, inspection.notes.len()), (vec![unread], 0));
+        true
     };
-    assert!(unsupported(""), "it may be another system's");
-    assert!(!unsupported("/dev/sda1 / ext4\n/dev/sda2 /home xfs\n"), "it is this system's");
-    assert!(unsupported("/dev/sda1 / ext4\n/dev/sda2 /usr xfs\n"), "it may know more");
+    assert!(is_told(""), "it may be another system's");
+    assert!(!is_told("/dev/sda1 / ext4\n/dev/sda2 /home xfs\n"), "it is this system's");
+    assert!(is_told("/dev/sda1 / ext4\n/dev/sda2 /usr xfs\n"), "it may know more");
 }
 
 #[test]
-fn a_filesystem_that_nothing_can_mount_is_left_out() {
+fn a_filesystem_that_nothing_can_mount_is_left_out_and_told_of() {
     let inspection = run(MemGuest::new().kind("/dev/sda1", "ext4").kind("/dev/sda2", "unknown"));
-    assert_eq!(inspection.notes, ["/dev/sda1: ext4: cannot be mounted"]);
+    assert_eq!(unread(&inspection), ["/dev/sda1: ext4: cannot be mounted"]);
+    assert!(inspection.notes.is_empty());
+}
+
+#[test]
+fn a_damaged_place_costs_what_is_in_it() {
+    let damaged = Node::Damaged;
+    let root = MemTree::linux("/dev/sda1 / ext4\n/dev/sda2 /home ext4\n")
+        .file("/etc/debian_version", "10.1\n")
+        .node("/etc/hostname", damaged.clone());
+    let guest = MemGuest::new()
+        .filesystem("/dev/sda1", root)
+        .filesystem("/dev/sda2", MemTree::default().node("/etc", damaged.clone()))
+        .filesystem("/dev/sda3", MemTree::linux("").file("/etc/debian_version", "11.1\n"))
+        .filesystem("/dev/sda4", MemTree::default().node("/etc", damaged));
+    let inspection = run(guest);
+    let found: Vec<_> = inspection.roots.iter().map(|r| (r.mountable.to_string(), r.hostname())).collect();
+    assert_eq!(found, [("/dev/sda1".into(), "unknown".into()), ("/dev/sda3".into(), "unknown".into())]);
+    assert_eq!(inspection.notes, ["/dev/sda2: ext4: /etc: damaged"], "it is /home, whatever is in it");
+    assert_eq!(
+        unread(&inspection),
+        ["/dev/sda1: ext4: /etc/hostname: damaged", "/dev/sda4: ext4: /etc: damaged"]
+    );
+}
+
+#[test]
+fn of_two_troubles_the_one_that_can_be_helped_is_told() {
+    let [damaged, unsupported] = [Trouble::Damaged("d".to_owned()), Trouble::Unsupported("u".to_owned())];
+    let later = Trouble::Damaged("later".to_owned());
+    for (first, second, told) in [
+        (None, &damaged, &damaged),
+        (Some(&damaged), &later, &damaged),
+        (Some(&damaged), &unsupported, &unsupported),
+        (Some(&unsupported), &damaged, &unsupported),
+    ] {
+        assert_eq!(second.clone().or_first(first.cloned()), *told);
+    }
 }

@@ -2,7 +2,7 @@
 //! they mount without fstab.
 
 use super::memory::{MemGuest, MemTree, Node};
-use super::systems::{ELF, mounts, names, only, run};
+use super::systems::{ELF, mounts, names, only, run, unread};
 use crate::inspect::Root;
 
 /// The root of a Debian of this version, with this fstab.
@@ -342,7 +342,7 @@ fn what_cannot_be_read_elsewhere_hides_no_root() {
         .kind("/dev/sda3", "zfs_member");
     let inspection = run(guest);
     assert_eq!(inspection.roots.len(), 1);
-    assert_eq!(inspection.notes, ["/dev/sda3: zfs_member: cannot be mounted"]);
+    assert_eq!(unread(&inspection), ["/dev/sda3: zfs_member: cannot be mounted"]);
 }
 
 #[test]

@@ -381,7 +381,7 @@ impl Engine for Kernel {
             let source = self.open_fresh(name.as_bstr())?;
             disks.push((name, source));
         }
-        Ok(Arc::new(ldm::scan(&disks).map_err(|e| Failure::disk("ldm".into(), e))?))
+        Ok(Arc::new(ldm::scan(&disks)))
     }
 
     fn mount(&mut self, request: MountRequest<'_>) -> Result<()> {

@@ -134,15 +134,23 @@ impl Devices {
         Ok(partitions)
     }
 
-    /// The numbers of a disk's partitions. As in a kernel, a damaged table has none.
+    /// The numbers of a disk's partitions. As in a kernel, a table that is damaged or can't be read has none.
     fn partition_numbers(&self, index: usize) -> Result<Vec<u32>> {
-        if let Some(partitions) = self.dynamic_partitions(index)? {
+        let is_readable = |failure: &Failure| match failure {
+            Failure::Disk { error, .. } => !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io),
+            _ => true,
+        };
+        let dynamic = match self.dynamic_partitions(index) {
+            Err(failure) if !is_readable(&failure) => return Ok(Vec::new()),
+            dynamic => dynamic?,
+        };
+        if let Some(partitions) = dynamic {
             return Ok((1..).zip(partitions).map(|(number, _)| number).collect());
         }
         let mut numbers: Vec<u32> = match self.disk_table(index) {
             Ok(Some(table)) => table.partitions.iter().map(|p| p.number).collect(),
             Ok(None) => Vec::new(),
-            Err(Failure::Disk { error, .. }) if error.kind() == ErrorKind::Corrupt => Vec::new(),
+            Err(failure) if !is_readable(&failure) => Vec::new(),
             Err(failure) => return Err(failure),
         };
         numbers.sort_unstable();
@@ -208,7 +216,7 @@ impl Devices {
         }
         let disks: Vec<_> =
             self.disks.iter().map(|disk| (disk.name.clone(), Arc::clone(&disk.drive.source))).collect();
-        let found = ldm::scan(&disks).map_err(|e| Failure::disk("ldm".into(), e))?;
+        let found = ldm::scan(&disks);
         Ok(Arc::clone(self.dynamic.get_or_init(|| Arc::new(found))))
     }
 
@@ -305,7 +313,12 @@ impl Devices {
     /// The first device whose content is as wanted.
     fn find(&self, wanted: impl Fn(&Probe) -> bool) -> Result<Option<BString>> {
         for name in self.all()? {
-            if self.probe(name.as_bstr())?.is_some_and(|probe| wanted(&probe)) {
+            let probe = match self.probe(name.as_bstr()) {
+                // What can't be read has no name.
+                Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Unsupported => None,
+                probe => probe?,
+            };
+            if probe.is_some_and(|probe| wanted(&probe)) {
                 return Ok(Some(name));
             }
         }
