@@ -1,6 +1,7 @@
-//! Volumes put together from partitions and disks: LVM2, and Windows dynamic disks.
+//! Volumes put together from partitions and disks: LVM2, Windows dynamic disks; and devices that are decrypted: LUKS.
 
 pub mod ldm;
+pub mod luks;
 pub mod lvm2;
 mod map;
 mod refusal;

@@ -155,7 +155,7 @@ pub trait Reading: Host {
     fn lvs_full(&mut self) -> Result<Vec<LvmLv>>;
 
     /// Looks for physical volumes again, and activates what is found if `activate` is set.
-    #[call(506)]
+    #[call(506, replayed)]
     fn lvm_scan(&mut self, activate: bool) -> Result<()>;
 
     /// The `/dev/VG/LV` form of another name of a logical volume.

@@ -142,15 +142,15 @@ pub trait Volumes: Host {
     ) -> Result<()>;
 
     /// Unlocks a LUKS device as `/dev/mapper/MAPNAME` and looks for LVM there.
-    #[call(257, group = "luks")]
+    #[call(257, replayed, group = "luks")]
     fn luks_open(&mut self, device: &Device, key: &Key, mapname: &PlainString) -> Result<()>;
 
     /// As `luks_open`, for reading only.
-    #[call(258, group = "luks")]
+    #[call(258, replayed, group = "luks")]
     fn luks_open_ro(&mut self, device: &Device, key: &Key, mapname: &PlainString) -> Result<()>;
 
     /// Takes away what `luks_open` made; nothing of it may be in use.
-    #[call(259, group = "luks")]
+    #[call(259, replayed, group = "luks")]
     fn luks_close(&mut self, device: &Device) -> Result<()>;
 
     /// Lets `newkey` in slot `keyslot` unlock the device as well; `key` is one that does.
@@ -166,7 +166,7 @@ pub trait Volumes: Host {
     fn luks_uuid(&mut self, device: &Device) -> Result<BString>;
 
     /// Unlocks a LUKS or BitLocker device as `/dev/mapper/MAPNAME`. The type is found out unless `crypttype` names it.
-    #[call(508, optional(readonly: bool, crypttype: PlainString, cipher: PlainString), group = "luks")]
+    #[call(508, optional(readonly: bool, crypttype: PlainString, cipher: PlainString), replayed, group = "luks")]
     fn cryptsetup_open(
         &mut self,
         device: &Device,
@@ -176,7 +176,7 @@ pub trait Volumes: Host {
     ) -> Result<()>;
 
     /// Takes away what `cryptsetup_open` made; nothing of it may be in use.
-    #[call(509, group = "luks")]
+    #[call(509, replayed, group = "luks")]
     fn cryptsetup_close(&mut self, device: &Device) -> Result<()>;
 
     /// Unlocks a LUKS device by the policy (a network server, a TPM) that it is bound to with Clevis.

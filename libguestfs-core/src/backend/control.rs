@@ -39,6 +39,8 @@ pub enum ToDaemon {
         sandbox: bool,
         /// Address space in bytes.
         memory_limit: u64,
+        /// What the handle may raise that to, for a call.
+        memory_ceiling: u64,
         /// CPU time in seconds.
         cpu_limit: u64,
         /// Number of `Drive` packets that follow.
@@ -127,11 +129,12 @@ impl Packet for ToDaemon {
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            ToDaemon::Start { verbose, sandbox, memory_limit, cpu_limit, drives } => {
+            ToDaemon::Start { verbose, sandbox, memory_limit, memory_ceiling, cpu_limit, drives } => {
                 1u32.encode(&mut out);
                 verbose.encode(&mut out);
                 sandbox.encode(&mut out);
                 memory_limit.encode(&mut out);
+                memory_ceiling.encode(&mut out);
                 cpu_limit.encode(&mut out);
                 drives.encode(&mut out);
             }
@@ -164,6 +167,7 @@ impl Packet for ToDaemon {
                     verbose: input.value()?,
                     sandbox: input.value()?,
                     memory_limit: input.value()?,
+                    memory_ceiling: input.value()?,
                     cpu_limit: input.value()?,
                     drives: input.value()?,
                 },

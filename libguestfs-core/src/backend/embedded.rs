@@ -19,6 +19,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::control::{DriveMessage, FromDaemon, OpenedFile, RelatedRequest, ToDaemon, receive, send};
 use super::policy::ImageFiles;
@@ -33,6 +34,9 @@ pub const DAEMON_ARGUMENT: &str = "--embedded-guestfsd";
 /// Address space of a daemon in bytes, unless set with `memory_limit=MiB`. A job takes about 15 MB; the rest is room
 /// for deep image chains and large directories.
 const MEMORY_LIMIT: u64 = 512 << 20;
+/// What is added to it while a daemon makes a key of a passphrase: Argon2 takes as much memory as the guest's device says, of
+/// which the daemon goes along with 1.25 GiB. Nothing is added to a limit that was set.
+const KEY_MEMORY: u64 = 1280 << 20;
 /// CPU time of a daemon in seconds, unless set with `cpu_limit=SECONDS`: enough to read some 10 TB.
 const CPU_LIMIT: u64 = 4 * 3600;
 /// Wished size of the daemon's send buffer in bytes.
@@ -95,10 +99,16 @@ impl Backend for Embedded {
                 .and_then(|n| n.checked_mul(unit))
                 .ok_or_else(|| Error::usage(format!("backend setting {name}={v} is not a number"))),
         };
+        let memory_limit = limit("memory_limit", MEMORY_LIMIT, 1 << 20)?;
+        let memory_ceiling = match settings.backend_setting("memory_limit") {
+            None => memory_limit.saturating_add(KEY_MEMORY),
+            Some(_) => memory_limit,
+        };
         let start = ToDaemon::Start {
             verbose: settings.verbose,
             sandbox,
-            memory_limit: limit("memory_limit", MEMORY_LIMIT, 1 << 20)?,
+            memory_limit,
+            memory_ceiling,
             cpu_limit: limit("cpu_limit", CPU_LIMIT, 1)?,
             drives: u32::try_from(drives.len()).unwrap_or(u32::MAX),
         };
@@ -126,7 +136,8 @@ impl Backend for Embedded {
             .spawn()
             .map_err(|e| Error::io("starting the embedded daemon (/proc/self/exe)", e))?;
         // From here on, dropping `process` ends the child.
-        let mut process = Embodied { child, log, _lifeline: lifeline.into(), said: Vec::new() };
+        let memory = (sandbox && memory_ceiling > memory_limit).then_some((memory_limit, memory_ceiling));
+        let mut process = Embodied { child, log, _lifeline: lifeline.into(), said: Vec::new(), memory };
 
         let started = introduce(&control, &start, &daemon_lifeline.into(), drives, settings);
         started.map_err(|e| match e {
@@ -271,9 +282,25 @@ struct Embodied {
     /// Closed with this process, which ends the daemon even in the midst of work.
     _lifeline: OwnedFd,
     said: Vec<u8>,
+    /// Its address space in bytes: as it is, and what may be lent.
+    memory: Option<(u64, u64)>,
 }
 
 impl Process for Embodied {
+    fn lend_memory(&mut self, lend: bool) -> Result<()> {
+        let Some((usual, ceiling)) = self.memory else { return Ok(()) };
+        // As in the daemon: the user's own limit (`ulimit`) may be lower.
+        let most = getrlimit(Resource::As).maximum.unwrap_or(u64::MAX);
+        let limit = Rlimit {
+            current: Some(if lend { ceiling } else { usual }.min(most)),
+            maximum: Some(ceiling.min(most)),
+        };
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        prlimit(pid, Resource::As, limit)
+            .map(drop)
+            .map_err(|e| Error::io("changing the embedded daemon's limit of memory", e.into()))
+    }
+
     fn log(&mut self) -> Vec<u8> {
         // The pipe does not wait: the read ends with what there is. A daemon can't fill memory: it has a full pipe only.
         let mut buffer = [0; 16 * 1024];

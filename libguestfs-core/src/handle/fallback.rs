@@ -14,6 +14,17 @@ use crate::{Error, Result};
 
 /// The backend that starts whatever appliance works best here.
 const APPLIANCE: &str = "appliance";
+/// What unmounting everything does not undo: directories that were made to mount on, and devices that were opened.
+const STAYS: [&str; 8] = [
+    "mkmountpoint",
+    "rmmountpoint",
+    "luks_open",
+    "luks_open_ro",
+    "luks_close",
+    "cryptsetup_open",
+    "cryptsetup_close",
+    "lvm_scan",
+];
 /// The backend that falls back.
 pub(super) const AUTO: &str = "auto";
 
@@ -40,10 +51,9 @@ impl Fallback {
         let is_hive_open = self.calls.iter().any(|call| call.info.name == "hivex_open");
         match request.info.name {
             "hivex_open" | "hivex_close" => self.calls.retain(|call| call.info.name != "hivex_open"),
-            // Nothing is mounted now; directories that were made to mount on stay, and so does what an open hive was
-            // found in.
+            // Nothing is mounted now; an open hive keeps what it was found in.
             "umount_all" | "inspect_os" if !is_hive_open => {
-                self.calls.retain(|call| matches!(call.info.name, "mkmountpoint" | "rmmountpoint"));
+                self.calls.retain(|call| STAYS.contains(&call.info.name));
             }
             _ => {}
         }

@@ -339,9 +339,8 @@ impl Guestfs {
             return Err(Error::usage(format!("{name}: there is no daemon: launch comes first")));
         }
         let mut result = Ok(());
-        if request.info.takes_file() || request.info.takes_key() {
-            // The embedded daemon neither writes nor unlocks anything; a file that was sent in vain could not be sent
-            // again, and a key need not pass through one more process.
+        if request.info.takes_file() {
+            // The embedded daemon writes nothing, and a file that was sent in vain could not be sent again.
             result = self.fall_back(&mut inner, &crate::api::not_here(name));
         }
         let mut result: Result<T> = result.and_then(|()| self.converse(&mut inner, &request, &mut talk));
@@ -391,7 +390,16 @@ impl Guestfs {
             return Err(Error::protocol("there is no daemon"));
         };
         let hooks = HandleHooks { handle: self };
-        let result = talk(&mut connection.client, request, &hooks).and_then(|body| {
+        let key = request.info.takes_key();
+        if key && let Err(e) = connection.process.lend_memory(true) {
+            // It matters to few keys, of which the daemon then says so.
+            self.verbose(|| e.to_string());
+        }
+        let result = talk(&mut connection.client, request, &hooks);
+        if key && let Err(e) = connection.process.lend_memory(false) {
+            self.verbose(|| e.to_string());
+        }
+        let result = result.and_then(|body| {
             let mut input = Reader::new(&body);
             let value = input.value::<T>().and_then(|value| input.finish().map(|()| value));
             value.map_err(|e| Error::protocol(format!("the daemon's reply can't be decoded: {e}")))

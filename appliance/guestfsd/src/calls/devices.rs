@@ -60,11 +60,16 @@ impl Guestfsd {
         self.mappings()
     }
 
-    /// The device mapper's devices that are no logical volumes. Without a kernel, those are what dynamic disks have.
+    /// The device mapper's devices that are no logical volumes. Without a kernel, those are what dynamic disks have, and
+    /// encrypted devices that are open.
     pub(super) fn mappings(&self) -> Result<Vec<BString>> {
         let mut list = match self.engine.kernel() {
             Some(kernel) => kernel.mappings(),
-            None => self.dynamic_devices()?,
+            None => {
+                let mut list = self.dynamic_devices()?;
+                list.extend(self.engine.unlocked().into_iter().map(|open| open.device));
+                list
+            }
         };
         list.sort();
         Ok(list)

@@ -67,7 +67,7 @@ const GROUPS: &[(&str, Needs)] = &[
 ];
 
 /// Groups whose calls that read are answered without an appliance. Those that write need one, as everywhere.
-const READ_HERE: [&str; 6] = ["btrfs", "hivex", "ldm", "linuxxattrs", "lvm2", "xfs"];
+const READ_HERE: [&str; 7] = ["btrfs", "hivex", "ldm", "linuxxattrs", "luks", "lvm2", "xfs"];
 
 impl Needs {
     fn are_met(self, kernel: &Kernel) -> bool {

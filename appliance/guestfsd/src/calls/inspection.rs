@@ -17,7 +17,6 @@ use libguestfs_core::{Error, Result};
 use super::devices::{ARRAY, is_array_member};
 use super::guest_tree::GuestTree;
 use crate::Guestfsd;
-use crate::engine::kernel::Kernel;
 use crate::engine::{self, MountRequest, PartitionDevice, names};
 use crate::error::{At, Failure, chain, refused};
 
@@ -232,7 +231,7 @@ impl<'d> Guest for Looking<'d> {
             partitions: daemon.list_partitions()?,
             logical_volumes: logical_volumes(&mut daemon)?,
             arrays: arrays(&mut daemon)?,
-            unlocked: daemon.engine.kernel().map(Kernel::unlocked).unwrap_or_default(),
+            unlocked: daemon.engine.unlocked(),
             gpt,
             mbr,
             dynamic: dynamic_volumes(&daemon)?,

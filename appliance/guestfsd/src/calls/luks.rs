@@ -1,26 +1,31 @@
 //! Encrypted devices: LUKS and what else cryptsetup opens.
 //!
-//! A key goes to the program as a file in memory that has no name and is wiped afterwards: it is in no argument, no
+//! The native engine reads LUKS itself. In an appliance, a key goes to the program as a file in memory that has no name and is wiped afterwards: it is in no argument, no
 //! environment and no log.
 
 use std::os::fd::OwnedFd;
 
 use bstr::{BStr, BString, ByteSlice};
+use disk::ErrorKind;
+use disk::volume::luks::Luks;
 use libguestfs_core::Result;
 use libguestfs_core::api::CryptsetupOpenOpts;
+use nix::errno::Errno;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::{dup, pwrite};
 
 use super::tool::Tool;
 use crate::Guestfsd;
+use crate::engine::names::MAPPER;
+use crate::engine::{UnlockRequest, Unlocking, names};
 use crate::error::{At, Failure, refused};
 
-/// Where device-mapper's devices are.
-const MAPPER: &[u8] = b"/dev/mapper/";
 /// Most slots that a LUKS device has: 8 in version 1, 32 in version 2 (the LUKS2 on-disk format, `keyslots`).
 const SLOTS_MAX: i32 = 32;
 /// What blkid calls devices that are unlocked here, and what cryptsetup does.
 const TYPES: [(&[u8], &str); 2] = [(b"crypto_LUKS", "luks"), (b"BitLocker", "bitlk")];
+/// The types of devices that the native engine opens, with the version that a device must then be of.
+const HERE: [(&str, Option<u16>); 3] = [("luks", None), ("luks1", Some(1)), ("luks2", Some(2))];
 /// The name in /dev/mapper that device-mapper itself uses.
 const RESERVED: &[u8] = b"control";
 
@@ -130,9 +135,24 @@ impl Guestfsd {
     }
 
     pub(crate) fn luks_uuid(&mut self, device: &BStr) -> Result<BString> {
+        if self.engine.kernel().is_none() {
+            return self.luks_uuid_here(device);
+        }
         let tool = self.cryptsetup("luks_uuid")?.arg("luksUUID");
         let text = tool.device(self.device(device)?.as_bstr())?.run()?;
         Ok(text.trim_ascii_end().into())
+    }
+
+    fn luks_uuid_here(&mut self, device: &BStr) -> Result<BString> {
+        let device = self.device(device)?;
+        let source = self.engine.open_block(device.as_bstr()).at(&device)?;
+        match Luks::open(source) {
+            Ok(luks) => Ok(luks.uuid),
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                Err(refused(format!("Device {device} is not a valid LUKS device.")))
+            }
+            Err(e) => Err(Failure::disk(device.as_bstr(), e).at(&device)),
+        }
     }
 
     pub(crate) fn luks_open(&mut self, device: &BStr, key: &BStr, mapname: &BStr) -> Result<()> {
@@ -150,7 +170,6 @@ impl Guestfsd {
         mapname: &BStr,
         opts: &CryptsetupOpenOpts,
     ) -> Result<()> {
-        self.kernel("cryptsetup_open")?;
         let kind = match &opts.crypttype {
             Some(kind) => kind.to_string(),
             None => {
@@ -177,12 +196,15 @@ impl Guestfsd {
         readonly: bool,
         cipher: Option<&BStr>,
     ) -> Result<()> {
-        let mut tool = self.cryptsetup(call)?;
         check_map_name(mapname)?;
-        let node = BString::from([MAPPER, mapname].concat());
+        let node = names::mapping(mapname);
         if self.engine.device(node.as_bstr()).at(&node)?.is_some() {
             return Err(refused(format!("{node}: device already exists")));
         }
+        if self.engine.kernel().is_none() {
+            return self.unlock_here(call, device, key, mapname, kind, cipher);
+        }
+        let mut tool = self.cryptsetup(call)?;
         let secret = Secret::new(key)?;
         tool = tool.arg("--key-file").key(&secret)?.arg("open").arg_if(readonly, "--readonly");
         if let Some(cipher) = cipher {
@@ -190,6 +212,29 @@ impl Guestfsd {
         }
         let tool = tool.args(["--type", kind]).device(self.device(device)?.as_bstr())?.arg(mapname);
         self.after_change(tool.run_with_status())
+    }
+
+    /// Opens a device without a program, and answers as cryptsetup would.
+    fn unlock_here(
+        &mut self,
+        call: &str,
+        device: &BStr,
+        key: &BStr,
+        name: &BStr,
+        kind: &str,
+        cipher: Option<&BStr>,
+    ) -> Result<()> {
+        let known = HERE.iter().find(|(known, _)| kind == *known).filter(|_| cipher.is_none());
+        let (_, version) = known.ok_or_else(|| libguestfs_core::api::not_here(call))?;
+        let device = self.device(device)?;
+        let request = UnlockRequest { device: device.as_bstr(), version: *version, key, name };
+        let failed =
+            |status: u32, why: String| Err(refused(format!("cryptsetup exited with status {status}: {why}")));
+        match self.engine.unlock(request).at(&device)? {
+            Unlocking::Open => Ok(()),
+            Unlocking::WrongKey => failed(2, "No key available with this passphrase.".into()),
+            Unlocking::NotLuks => failed(1, format!("Device {device} is not a valid LUKS device.")),
+        }
     }
 
     pub(crate) fn luks_close(&mut self, device: &BStr) -> Result<()> {
@@ -201,13 +246,23 @@ impl Guestfsd {
     }
 
     fn lock(&mut self, call: &str, device: &BStr) -> Result<()> {
-        let tool = self.cryptsetup(call)?;
-        let name = device.strip_prefix(MAPPER).ok_or_else(|| {
+        let name = device.strip_prefix(MAPPER.as_bytes()).ok_or_else(|| {
             refused(format!(
                 "{device}: you must call this on the /dev/mapper device created by cryptsetup-open"
             ))
         })?;
-        self.after_change(tool.arg("close").arg(name).run_with_status())
+        if self.engine.kernel().is_none() {
+            let failed = |status: u32, why: &str| {
+                let name = BStr::new(name);
+                Err(refused(format!("cryptsetup exited with status {status}: Device {name} is {why}.")))
+            };
+            return match self.engine.lock(device) {
+                Err(Failure::Os(Errno::ENXIO)) => failed(4, "not active"),
+                Err(Failure::Os(Errno::EBUSY)) => failed(5, "still in use"),
+                other => other.at(device),
+            };
+        }
+        self.after_change(self.cryptsetup(call)?.arg("close").arg(name).run_with_status())
     }
 
     pub(crate) fn clevis_luks_unlock(&mut self, device: &BStr, mapname: &BStr) -> Result<()> {

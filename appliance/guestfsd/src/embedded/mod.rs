@@ -94,8 +94,10 @@ fn chain(error: &dyn std::error::Error) -> BString {
 
 /// The control conversation: drives in, sandbox shut, images open.
 fn open_drives(control: &OwnedFd) -> Result<Vec<Drive>> {
-    let Some((ToDaemon::Start { verbose, sandbox, memory_limit, cpu_limit, drives }, Some(lifeline))) =
-        receive(control)?
+    let Some((
+        ToDaemon::Start { verbose, sandbox, memory_limit, memory_ceiling, cpu_limit, drives },
+        Some(lifeline),
+    )) = receive(control)?
     else {
         return Err(unexpected());
     };
@@ -111,7 +113,7 @@ fn open_drives(control: &OwnedFd) -> Result<Vec<Drive>> {
         files.push((message, descriptor));
     }
     if sandbox {
-        sandbox::enter(&sandbox::Limits { memory: memory_limit, cpu_seconds: cpu_limit })?;
+        sandbox::enter(&sandbox::Limits { memory: memory_limit, memory_ceiling, cpu_seconds: cpu_limit })?;
         log::debug(format_args!("guestfsd: sandbox is closed"));
     }
     let open = |(index, (message, descriptor))| open_drive(control, index, message, descriptor);

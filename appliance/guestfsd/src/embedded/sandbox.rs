@@ -1,6 +1,7 @@
 //! Locks the process in, before it parses anything: what is left is reading and writing the descriptors it has.
 //!
-//! 1. Limits: address space, CPU time, no core files, no files written.
+//! 1. Limits: address space, CPU time, no files written; no core files, not even through a pipe, and no look at its memory by
+//!    other processes of its user: it may hold keys.
 //! 2. If started by root: another user and group without rights (`nobody`), and with that no capabilities.
 //! 3. No new privileges.
 //! 4. landlock: no file, directory or network port can be opened.
@@ -32,6 +33,8 @@ const NOBODY: u32 = 65534;
 pub(super) struct Limits {
     /// Address space in bytes.
     pub(super) memory: u64,
+    /// What the handle may raise that to; the daemon itself has no call for it.
+    pub(super) memory_ceiling: u64,
     /// CPU time in seconds.
     pub(super) cpu_seconds: u64,
 }
@@ -53,15 +56,18 @@ pub(super) fn enter(limits: &Limits) -> Result<()> {
 
 fn set_limits(limits: &Limits) -> nix::Result<()> {
     // The user may have set a lower limit already (`ulimit`); only root could raise it, and nobody should.
-    let set = |resource, value: u64| {
+    let within = |resource, value: u64, ceiling: u64| {
         let (_, hard) = getrlimit(resource)?;
-        setrlimit(resource, value.min(hard), value.min(hard))
+        setrlimit(resource, value.min(hard), ceiling.min(hard))
     };
-    set(Resource::RLIMIT_AS, limits.memory)?;
+    let set = |resource, value: u64| within(resource, value, value);
+    within(Resource::RLIMIT_AS, limits.memory, limits.memory_ceiling)?;
     // At the soft limit comes SIGXCPU, by which the handle knows why; at the hard one SIGKILL.
     let (_, hard) = getrlimit(Resource::RLIMIT_CPU)?;
     let end = limits.cpu_seconds.saturating_add(1).min(hard);
     setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds.min(end), end)?;
+    // The limit does not hold for dumps into a pipe (core(5)).
+    nix::sys::prctl::set_dumpable(false)?;
     set(Resource::RLIMIT_CORE, 0)?;
     set(Resource::RLIMIT_FSIZE, 0)
 }

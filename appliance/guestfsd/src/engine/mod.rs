@@ -17,6 +17,7 @@ use disk::partition::Table;
 use disk::probe::Probe;
 use disk::volume::ldm::DynamicDisks;
 use disk::volume::lvm2::Volumes;
+use libguestfs_core::inspect::Unlocked;
 
 use crate::error::Failure;
 
@@ -75,6 +76,37 @@ pub struct MountRequest<'a> {
     pub mountable: &'a Mountable,
     /// Where.
     pub at: &'a BStr,
+}
+
+/// What a call asks to be unlocked.
+#[derive(Clone, Copy)]
+pub struct UnlockRequest<'a> {
+    /// The encrypted device, by its canonical name.
+    pub device: &'a BStr,
+    /// The version of LUKS that it must be of, if that matters.
+    pub version: Option<u16>,
+    /// A passphrase, or the content of a key file.
+    pub key: &'a [u8],
+    /// What it is to be in `/dev/mapper`.
+    pub name: &'a BStr,
+}
+
+/// Without the key.
+impl Debug for UnlockRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UnlockRequest").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+/// What came of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlocking {
+    /// The device is open.
+    Open,
+    /// It is the key of nothing in it.
+    WrongKey,
+    /// The device is not of LUKS, or not of that version.
+    NotLuks,
 }
 
 /// How to undo a mount that is in use.
@@ -154,6 +186,25 @@ pub trait Engine: Debug + Send {
     /// # Errors
     /// If the disks can't be read.
     fn ldm(&self) -> Result<Arc<DynamicDisks>>;
+
+    /// The encrypted devices that are open.
+    fn unlocked(&self) -> Vec<Unlocked>;
+
+    /// Opens a LUKS device for reading. An appliance has programs for this.
+    ///
+    /// # Errors
+    /// If it is damaged, not understood or not readable.
+    fn unlock(&mut self, request: UnlockRequest<'_>) -> Result<Unlocking> {
+        Err(Failure::NeedsAppliance(format!("{}: programs unlock devices here", request.device)))
+    }
+
+    /// Undoes [`unlock`](Self::unlock) of `/dev/mapper/NAME`.
+    ///
+    /// # Errors
+    /// `ENXIO` if there is no such device, `EBUSY` if what is in it is in use.
+    fn lock(&mut self, device: &BStr) -> Result<()> {
+        Err(Failure::NeedsAppliance(format!("{device}: programs unlock devices here")))
+    }
 
     /// Mounts something.
     ///

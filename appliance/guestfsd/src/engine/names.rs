@@ -1,7 +1,7 @@
 //! Names of devices: `/dev/sda` to `/dev/sdz`, then `/dev/sdaa`, as the kernel counts; `/dev/VG/LV` and
 //! `/dev/mapper/VG-LV` for logical volumes; `/dev/mapper/ldm_vol_GROUP_VOLUME` for those of dynamic disks.
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use disk::fs::DeviceNumber;
 
 /// Major numbers of SCSI disks: 16 disks each (Linux Documentation/admin-guide/devices.txt).
@@ -48,6 +48,19 @@ pub(crate) fn volume(group: &BString, volume: &BString) -> BString {
 pub(crate) fn mapper(group: &BString, volume: &BString) -> BString {
     let doubled = |name: &BString| BString::from(name.replace("-", "--"));
     format!("/dev/mapper/{}-{}", doubled(group), doubled(volume)).into()
+}
+
+/// Where device-mapper's devices are.
+pub(crate) const MAPPER: &str = "/dev/mapper/";
+
+/// The name of one that is no logical volume.
+pub(crate) fn mapping(name: &BStr) -> BString {
+    [MAPPER.as_bytes(), name].concat().into()
+}
+
+/// The other name of device-mapper's device of a number.
+pub(crate) fn mapped(minor: usize) -> BString {
+    format!("/dev/dm-{minor}").into()
 }
 
 /// What the device-mapper devices are called that ldmtool makes of volumes and of partitions.

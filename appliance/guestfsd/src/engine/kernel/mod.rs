@@ -137,11 +137,6 @@ impl Kernel {
         btrfs::device_info(&self.open_fresh(device)?).map_err(|e| Failure::disk(device, e))
     }
 
-    /// Encrypted devices that are open.
-    pub fn unlocked(&self) -> Vec<Unlocked> {
-        self.devices.unlocked()
-    }
-
     /// Logical volumes that have a device: `/dev/VG/LV`.
     pub fn active_volumes(&self) -> Vec<BString> {
         self.devices.active_volumes()
@@ -295,6 +290,10 @@ fn path_bytes(path: &Path) -> &[u8] {
 }
 
 impl Engine for Kernel {
+    fn unlocked(&self) -> Vec<Unlocked> {
+        self.devices.unlocked()
+    }
+
     fn disks(&self) -> Vec<BString> {
         self.devices.disks()
     }

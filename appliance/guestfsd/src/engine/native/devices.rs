@@ -1,6 +1,8 @@
-//! The block devices that the drives amount to: disks, their partitions, the logical and dynamic volumes across them.
+//! The block devices that the drives amount to: disks, their partitions, the logical and dynamic volumes across them, and
+//! encrypted devices that were opened.
 //!
-//! Everything is looked at once, when first asked for, and then kept: drives do not change.
+//! Everything is looked at once, when first asked for, and then kept: drives do not change. Only what can lie on an encrypted
+//! device is looked for anew when one is opened or closed.
 //!
 //! Memory: each drive's bytes pass through one block cache; together the caches hold [`CACHE_BYTES`]. Filesystems stay
 //! open after an unmount, at most [`MAX_OPEN_FILESYSTEMS`], because inspection mounts each one before a tool does.
@@ -21,6 +23,7 @@ use libguestfs_core::inspect::udev_unescape;
 use nix::errno::Errno;
 
 use super::dynamic::{self, Member};
+use super::encrypted::Mappings;
 use crate::calls::DEVICE_MAPPER_MAJOR;
 use crate::engine::words::wrong_filesystem;
 use crate::engine::{PartitionDevice, Result, names};
@@ -62,6 +65,8 @@ enum Place {
     Volume(usize, usize),
     /// Group and member within [`DynamicDisks`].
     Dynamic(usize, Member),
+    /// Index within [`Mappings`].
+    Mapping(usize),
 }
 
 /// A btrfs filesystem that lies on several devices.
@@ -83,6 +88,8 @@ pub(super) struct Devices {
     btrfs_members: OnceCell<Vec<BtrfsMembers>>,
     volumes: OnceCell<Arc<Volumes>>,
     dynamic: OnceCell<Arc<DynamicDisks>>,
+    /// Encrypted devices that are open.
+    mappings: Mappings,
 }
 
 impl Devices {
@@ -101,7 +108,32 @@ impl Devices {
             btrfs_members: OnceCell::new(),
             volumes: OnceCell::new(),
             dynamic: OnceCell::new(),
+            mappings: Mappings::default(),
         }
+    }
+
+    pub(super) fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
+    /// Opens or closes encrypted devices. What can lie on them is then to be looked for anew.
+    pub(super) fn change_mappings(&mut self, change: impl FnOnce(&mut Mappings)) {
+        change(&mut self.mappings);
+        self.volumes.take();
+        self.btrfs_members.take();
+        self.probes.get_mut().clear();
+        self.filesystems.clear();
+    }
+
+    /// How many devices of device-mapper there are.
+    pub(super) fn mapped_count(&self) -> Result<usize> {
+        let volumes = self.active_volumes()?;
+        let dynamic = dynamic::all_names(self.ldm()?.as_ref()).len();
+        Ok(volumes.saturating_add(dynamic).saturating_add(self.mappings.list().len()))
+    }
+
+    fn active_volumes(&self) -> Result<usize> {
+        Ok(self.lvm()?.groups.iter().flat_map(|group| &group.volumes).filter(|v| v.active).count())
     }
 
     pub(super) fn disks(&self) -> Vec<BString> {
@@ -206,6 +238,9 @@ impl Devices {
             let found = dynamic::find(self.ldm()?.as_ref(), name);
             return Ok(found.map(|(group, member)| Place::Dynamic(group, member)));
         }
+        if let Some(index) = self.mappings.find(name) {
+            return Ok(Some(Place::Mapping(index)));
+        }
         self.volume_place(name)
     }
 
@@ -232,6 +267,7 @@ impl Devices {
             let source = self.open(name.as_bstr())?;
             candidates.push((name, source));
         }
+        candidates.extend(self.mappings.sources());
         let volumes = lvm2::scan(&candidates).map_err(|e| Failure::disk("lvm".into(), e))?;
         Ok(Arc::clone(self.volumes.get_or_init(|| Arc::new(volumes))))
     }
@@ -243,16 +279,16 @@ impl Devices {
             return Ok(None);
         }
         let volumes = self.lvm()?;
-        let mut minor = 0u32;
+        let mut position = 0;
         for (group_index, group) in volumes.groups.iter().enumerate() {
             for (index, volume) in group.volumes.iter().enumerate().filter(|(_, v)| v.active) {
                 let is_it = name == names::volume(&group.name, &volume.name)
                     || name == names::mapper(&group.name, &volume.name)
-                    || name == format!("/dev/dm-{minor}").as_str();
+                    || name == names::mapped(self.mappings.number_of_other(position));
                 if is_it && volume.public {
                     return Ok(Some(Place::Volume(group_index, index)));
                 }
-                minor = minor.saturating_add(1);
+                position += 1;
             }
         }
         Ok(None)
@@ -271,6 +307,7 @@ impl Devices {
             Place::Dynamic(group, member) => {
                 Ok(dynamic::name(self.ldm()?.as_ref(), group, member).ok_or(Errno::ENOENT)?)
             }
+            Place::Mapping(index) => self.mappings.name(index),
         }
     }
 
@@ -298,7 +335,7 @@ impl Devices {
         }
     }
 
-    /// Disks, partitions, logical volumes, volumes and partitions of dynamic disks.
+    /// Disks, partitions, logical volumes, opened devices, volumes and partitions of dynamic disks.
     fn all(&self) -> Result<Vec<BString>> {
         let mut all = self.disks();
         all.extend(self.partitions()?.into_iter().map(|p| p.name));
@@ -306,6 +343,7 @@ impl Devices {
             let shown = group.volumes.iter().filter(|v| v.active && v.public);
             all.extend(shown.map(|v| names::volume(&group.name, &v.name)));
         }
+        all.extend(self.mappings.sources().map(|(name, _)| name));
         all.extend(dynamic::all_names(self.ldm()?.as_ref()));
         Ok(all)
     }
@@ -366,6 +404,7 @@ impl Devices {
                 volume.open().map_err(|e| Failure::disk(device, e))
             }),
             Place::Dynamic(group, member) => dynamic::open(self.ldm()?.as_ref(), group, member, device),
+            Place::Mapping(index) => self.mappings.open(index),
         }
     }
 
@@ -373,6 +412,9 @@ impl Devices {
         match self.place(device) {
             Ok(Some(Place::Disk(index) | Place::Partition(index, _))) => {
                 self.disks.get(index).is_none_or(|d| d.drive.read_only)
+            }
+            Ok(Some(Place::Mapping(index))) => {
+                self.mappings.below(index).is_ok_and(|below| self.is_read_only(below.as_bstr()))
             }
             // A volume may lie on any disk.
             _ => self.disks.iter().all(|d| d.drive.read_only),
@@ -386,6 +428,7 @@ impl Devices {
             Ok(Some(Place::Partition(index, number))) => (index, number),
             Ok(Some(Place::Volume(group, volume))) => return self.volume_number(group, volume),
             Ok(Some(Place::Dynamic(group, member))) => return self.dynamic_number(group, member),
+            Ok(Some(Place::Mapping(index))) => return mapped_number(self.mappings.minor(index)),
             _ => return DeviceNumber::default(),
         };
         names::number(index, partition)
@@ -397,15 +440,16 @@ impl Devices {
         let groups = volumes.groups.iter().take(group).flat_map(|g| &g.volumes);
         let same = volumes.groups.get(group).into_iter().flat_map(|g| g.volumes.iter().take(volume));
         let before = groups.chain(same).filter(|v| v.active).count();
-        DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(before).unwrap_or(u32::MAX) }
+        mapped_number(Ok(self.mappings.number_of_other(before)))
     }
 
     /// Those of dynamic disks are made after the logical volumes (libguestfs's appliance/init).
     fn dynamic_number(&self, group: usize, member: Member) -> DeviceNumber {
-        let (Ok(volumes), Ok(disks)) = (self.lvm(), self.ldm()) else { return DeviceNumber::default() };
-        let active = volumes.groups.iter().flat_map(|g| &g.volumes).filter(|v| v.active).count();
+        let (Ok(active), Ok(disks)) = (self.active_volumes(), self.ldm()) else {
+            return DeviceNumber::default();
+        };
         let before = active.saturating_add(dynamic::position(disks.as_ref(), group, member));
-        DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(before).unwrap_or(u32::MAX) }
+        mapped_number(Ok(self.mappings.number_of_other(before)))
     }
 
     /// The devices of the btrfs filesystem of several that `device` belongs to; none otherwise.
@@ -483,6 +527,12 @@ impl Devices {
         self.filesystems.insert(main, Arc::clone(&fs));
         Ok(fs)
     }
+}
+
+/// The number of device-mapper's device of that minor number.
+fn mapped_number(minor: Result<usize>) -> DeviceNumber {
+    let Ok(minor) = minor else { return DeviceNumber::default() };
+    DeviceNumber { major: DEVICE_MAPPER_MAJOR, minor: u32::try_from(minor).unwrap_or(u32::MAX) }
 }
 
 fn with_volume<T>(

@@ -10,14 +10,17 @@ use disk::partition::Table;
 use disk::probe::Probe;
 use disk::volume::ldm::DynamicDisks;
 use disk::volume::lvm2::Volumes;
+use libguestfs_core::inspect::Unlocked;
 
 use super::{
     Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree, UmountHow,
+    UnlockRequest, Unlocking,
 };
 
 mod dentries;
 mod devices;
 mod dynamic;
+mod encrypted;
 mod mounts;
 mod options;
 mod sysroot;
@@ -110,6 +113,19 @@ impl Engine for Native {
 
     fn ldm(&self) -> Result<Arc<DynamicDisks>> {
         self.devices.ldm()
+    }
+
+    fn unlocked(&self) -> Vec<Unlocked> {
+        self.devices.mappings().list()
+    }
+
+    fn unlock(&mut self, request: UnlockRequest<'_>) -> Result<Unlocking> {
+        encrypted::unlock(&mut self.devices, request)
+    }
+
+    fn lock(&mut self, device: &BStr) -> Result<()> {
+        let in_use: Vec<BString> = self.mount_points().into_iter().map(|mount| mount.mountable).collect();
+        encrypted::lock(&mut self.devices, device, &in_use)
     }
 
     fn mount(&mut self, request: MountRequest<'_>) -> Result<()> {
