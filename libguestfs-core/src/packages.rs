@@ -188,7 +188,7 @@ pub fn application(package: Package) -> Option<Application2> {
     if deb && !package.state.ends_with(b"installed") {
         return None;
     }
-    // A public key has no architecture.
+    // A public key has no architecture, and not every package a URL. They all have the other texts, maybe empty ones.
     let none = if package.format == Format::Rpm { NONE } else { "" };
     let or_none = |text: BString| if text.is_empty() { none.into() } else { text };
     Some(Application2 {
@@ -203,8 +203,8 @@ pub fn application(package: Package) -> Option<Application2> {
         app2_url: or_none(package.url),
         // Of rpm and apk, libguestfs does not look at it.
         app2_source_package: if deb { package.source_package } else { BString::default() },
-        app2_summary: or_none(package.summary),
-        app2_description: or_none(package.description),
+        app2_summary: package.summary,
+        app2_description: package.description,
         app2_class: package.class,
         ..Application2::default()
     })

@@ -1,5 +1,8 @@
 //! dpkg's database: `status`, one paragraph a package (deb-control(5), dpkg-query(1)); and `status.d`, one file a
 //! package, of images that were put together without dpkg (distroless).
+//!
+//! opkg's is of the same form; it has the texts of a package in a file of its own, `info/NAME.control`, of the same
+//! form again (OpenWrt's wiki, "opkg").
 
 use std::io;
 
@@ -16,6 +19,8 @@ const STATUS: &str = "/var/lib/dpkg/status";
 const STATUS_D: &str = "/var/lib/dpkg/status.d";
 /// Names of those end so.
 const CHECKSUMS: &[u8] = b".md5sums";
+/// Where opkg keeps them: OpenWrt, and images built with Yocto.
+const OPKG: [&str; 2] = ["/usr/lib/opkg", "/var/lib/opkg"];
 /// States of packages of which no program files are there (dpkg(1)).
 const ABSENT: &[&str] = &["not-installed", "config-files"];
 
@@ -23,26 +28,61 @@ pub(crate) fn read(tree: &dyn Tree, found: &mut Found) {
     let status = BStr::new(STATUS);
     if let Some(mut file) = found.open(tree, status) {
         found.database(Format::Deb, status);
-        read_paragraphs(found, status, Lines::new(&mut *file), false);
+        paragraphs(found, status, Lines::new(&mut *file), &mut |found, paragraph| {
+            paragraph.end(found, status, Format::Deb, false);
+        });
     }
     let directory = BStr::new(STATUS_D);
     let Some(names) = found.names(tree, directory) else { return };
     found.database(Format::Deb, directory);
     for name in names.iter().filter(|name| !name.ends_with(CHECKSUMS)) {
         let path = join(directory, name);
-        if let Some(mut file) = found.open(tree, path.as_bstr()) {
-            read_paragraphs(found, path.as_bstr(), Lines::new(&mut *file), true);
+        let path = path.as_bstr();
+        if let Some(mut file) = found.open(tree, path) {
+            // A package is installed by its file being there.
+            paragraphs(found, path, Lines::new(&mut *file), &mut |found, paragraph| {
+                paragraph.end(found, path, Format::Deb, true);
+            });
         }
     }
 }
 
-/// Reads the paragraphs of a file. In one that is installed by being there, no paragraph says so itself.
-fn read_paragraphs(found: &mut Found, path: &BStr, mut lines: Lines<'_>, all_installed: bool) {
+pub(crate) fn read_opkg(tree: &dyn Tree, found: &mut Found) {
+    for directory in OPKG.map(BStr::new) {
+        let status = join(directory, b"status");
+        let Some(mut file) = found.open(tree, status.as_bstr()) else { continue };
+        found.database(Format::Opkg, status.as_bstr());
+        let info = join(directory, b"info");
+        paragraphs(found, status.as_bstr(), Lines::new(&mut *file), &mut |found, mut paragraph| {
+            let control = join(info.as_bstr(), &[paragraph.name.as_slice(), b".control"].concat());
+            if !paragraph.name.contains(&b'/')
+                && let Some(mut file) = found.open(tree, control.as_bstr())
+            {
+                paragraphs(found, control.as_bstr(), Lines::new(&mut *file), &mut |_, control| {
+                    paragraph.add_texts(control);
+                });
+            }
+            paragraph.end(found, status.as_bstr(), Format::Opkg, false);
+        });
+        return;
+    }
+}
+
+/// Gives each paragraph of a file to `each`.
+fn paragraphs(
+    found: &mut Found,
+    path: &BStr,
+    mut lines: Lines<'_>,
+    each: &mut dyn FnMut(&mut Found, Paragraph),
+) {
     let mut paragraph = Paragraph::default();
     loop {
         match lines.next() {
             Ok(Some(line)) if line.trim_ascii().is_empty() => {
-                std::mem::take(&mut paragraph).end(found, path, all_installed);
+                let whole = std::mem::take(&mut paragraph);
+                if whole.begun {
+                    each(found, whole);
+                }
                 if found.is_full() {
                     return;
                 }
@@ -55,7 +95,9 @@ fn read_paragraphs(found: &mut Found, path: &BStr, mut lines: Lines<'_>, all_ins
             }
         }
     }
-    paragraph.end(found, path, all_installed);
+    if paragraph.begun {
+        each(found, paragraph);
+    }
 }
 
 fn note_unread(found: &mut Found, path: &BStr, error: &io::Error) {
@@ -80,9 +122,29 @@ struct Paragraph {
     section: BString,
     summary: BString,
     description: BString,
+    license: BString,
+    install_time: Option<u64>,
 }
 
 impl Paragraph {
+    /// Takes the texts that it does not have from another one.
+    fn add_texts(&mut self, other: Paragraph) {
+        let texts = [
+            (&mut self.homepage, other.homepage),
+            (&mut self.maintainer, other.maintainer),
+            (&mut self.source, other.source),
+            (&mut self.section, other.section),
+            (&mut self.summary, other.summary),
+            (&mut self.description, other.description),
+            (&mut self.license, other.license),
+        ];
+        for (text, other) in texts {
+            if text.is_empty() {
+                *text = other;
+            }
+        }
+    }
+
     fn line(&mut self, line: &[u8]) {
         self.begun = true;
         if let [b' ' | b'\t', rest @ ..] = line {
@@ -121,16 +183,19 @@ impl Paragraph {
         } else if is("Description") {
             self.in_description = true;
             &mut self.summary
+        } else if is("License") {
+            &mut self.license
+        } else if is("Installed-Time") {
+            self.install_time = value.to_str().ok().and_then(|time| time.trim_ascii_end().parse().ok());
+            return;
         } else {
             return;
         };
         *field = value.into();
     }
 
-    fn end(self, found: &mut Found, path: &BStr, all_installed: bool) {
-        if !self.begun {
-            return;
-        }
+    /// Adds its package, unless that is not installed; where `all_installed`, no paragraph says so itself.
+    fn end(self, found: &mut Found, path: &BStr, format: Format, all_installed: bool) {
         // Third word: `install ok installed`.
         let state = words(&self.status).nth(2).unwrap_or_default();
         let state = if all_installed && self.status.is_empty() { INSTALLED.as_bytes() } else { state };
@@ -170,8 +235,10 @@ impl Paragraph {
             summary: self.summary,
             description: self.description,
             section: self.section,
+            license: self.license,
+            install_time: self.install_time,
             state: state.into(),
-            ..Package::new(Format::Deb, self.name)
+            ..Package::new(format, self.name)
         };
         found.package(path, package);
     }

@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::limits::{FIELD, NAMES, NOTES, PACKAGES, SMALL_FILE, TEXT};
 use crate::package::{Database, Format, Installed, Note, Package};
 use crate::source::{File, Tree};
-use crate::{apk, dpkg, flatpak, pacman, pkg, portage, rpm, snap, xbps};
+use crate::{apk, dpkg, flatpak, pacman, pkg, pkgtools, portage, rpm, snap, xbps};
 
 /// The packages of `formats` that are installed in a guest.
 ///
@@ -23,6 +23,8 @@ pub fn installed(tree: &dyn Tree, formats: &[Format]) -> Installed {
             Format::Ebuild => portage::read(tree, &mut found),
             Format::Xbps => xbps::read(tree, &mut found),
             Format::Pkg => pkg::read(tree, &mut found),
+            Format::Opkg => dpkg::read_opkg(tree, &mut found),
+            Format::Pkgtools => pkgtools::read(tree, &mut found),
             Format::Snap => snap::read(tree, &mut found),
             Format::Flatpak => flatpak::read(tree, &mut found),
             // A hive is no file of `tree`'s kind: who has the guest's registry reads it.

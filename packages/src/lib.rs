@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Tree, File      what the caller lends: files to read at offsets, names in directories
-//!   dpkg apk pacman portage xbps pkg snap flatpak rpm      one module a database
+//!   dpkg apk pacman portage xbps pkg pkgtools snap flatpak rpm      one module a database; dpkg's is also for opkg
 //!     rpm: its databases as SQLite, ndb or Berkeley DB; each gives headers, and one parser reads those
 //!     sqlite: tables of a database file, with its journal (also for pkg)
 //!     lines: bounded lines of a file
@@ -34,6 +34,7 @@ mod lines;
 mod package;
 mod pacman;
 mod pkg;
+mod pkgtools;
 mod portage;
 mod rpm;
 mod snap;

@@ -22,6 +22,10 @@ pub enum Format {
     Xbps,
     /// pkg: FreeBSD.
     Pkg,
+    /// opkg: OpenWrt, and what is built with Yocto.
+    Opkg,
+    /// pkgtools: Slackware.
+    Pkgtools,
     /// Snaps.
     Snap,
     /// Flatpaks of the whole system.
@@ -32,7 +36,7 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which their databases are read.
-    pub const ALL: [Format; 10] = [
+    pub const ALL: [Format; 12] = [
         Format::Deb,
         Format::Rpm,
         Format::Apk,
@@ -40,6 +44,8 @@ impl Format {
         Format::Ebuild,
         Format::Xbps,
         Format::Pkg,
+        Format::Opkg,
+        Format::Pkgtools,
         Format::Snap,
         Format::Flatpak,
         Format::Windows,
@@ -55,6 +61,8 @@ impl Format {
             Format::Ebuild => "ebuild",
             Format::Xbps => "xbps",
             Format::Pkg => "pkg",
+            Format::Opkg => "opkg",
+            Format::Pkgtools => "pkgtools",
             Format::Snap => "snap",
             Format::Flatpak => "flatpak",
             Format::Windows => "windows",

@@ -21,6 +21,10 @@ use tempfile::TempDir;
 
 /// As many packages as a small server has.
 const PACKAGES: usize = 500;
+/// Versions of a package that is installed several times, as kernels are, in the order of their installation.
+const KERNELS: [&str; 4] = ["6.2", "6.10", "5.14", "6.1"];
+/// Packages that are removed again.
+const REMOVED: [&str; 3] = ["p007", "p250", "p499"];
 /// Fields in the order in which they are compared; none of the values has these bytes.
 const QUERY: &str = "%{NAME}\x1f%{EPOCH}\x1f%{VERSION}\x1f%{RELEASE}\x1f%{ARCH}\x1f%{PACKAGER}\x1f%{VENDOR}\x1f%{URL}\x1f\
     %{SOURCERPM}\x1f%{SUMMARY}\x1f%{DESCRIPTION}\x1f%{GROUP}\x1f%{LICENSE}\x1f%{INSTALLTIME}\x1e";
@@ -64,6 +68,11 @@ fn spec() -> String {
     spec
 }
 
+/// A package with translations, and one that is there for each processor.
+const KERNEL: &str = "Name: kernel\nVersion: %{version_here}\nRelease: 1\nSummary: The kernel\nSummary(de): Der Kern\n\
+    License: GPL-2.0-only WITH Linux-syscall-note\nGroup: System/Kernel\n%description\nIn English.\n%description -l de\n\
+    Auf Deutsch.\n%files\n%package -n libkernel\nSummary: A library\n%description -n libkernel\n%files -n libkernel\n";
+
 fn guest() -> &'static Guest {
     static GUEST: OnceLock<Guest> = OnceLock::new();
     GUEST.get_or_init(|| {
@@ -83,19 +92,39 @@ fn guest() -> &'static Guest {
             let built = fs::read_dir(path("top/RPMS").join(arch));
             built.unwrap_or_else(|e| panic!("no packages of {arch}: {e}")).map(|entry| entry.unwrap().path())
         });
-        run(rpm("rpm").args(["-i", "--justdb", "--nodeps", "--force", "--ignorearch"]).args(files));
-        let listed = records(&run(rpm("rpm").args(["-qa", "--qf", QUERY])));
+        let install = ["-i", "--justdb", "--nodeps", "--force", "--ignorearch"];
+        run(rpm("rpm").args(install).args(files));
+        fs::write(path("kernel.spec"), KERNEL).unwrap();
+        for version in KERNELS {
+            // The library is there for two processors.
+            for target in ["i686", "x86_64"] {
+                let version = format!("version_here {version}");
+                run(Command::new("rpmbuild")
+                    .args(["-bb", "--quiet", "--define", &top, "--define", &version, "--target", target])
+                    .arg(path("kernel.spec")));
+            }
+            let built = [("kernel", "x86_64"), ("libkernel", "x86_64"), ("libkernel", "i686")]
+                .map(|(name, arch)| path(&format!("top/RPMS/{arch}/{name}-{version}-1.{arch}.rpm")));
+            run(rpm("rpm").args(install).args(built));
+        }
+        run(rpm("rpm").args(["-e", "--justdb", "--nodeps"]).args(REMOVED));
         let headers = exported(&run(rpm("rpmdb").arg("--exportdb")));
-        assert_eq!((listed.len(), headers.len()), (PACKAGES + 1, PACKAGES + 1));
+        let count = PACKAGES + 1 + 3 * KERNELS.len() - REMOVED.len();
         let root = path("root");
+        let listed = listed(&root, &[]);
+        assert_eq!((listed.len(), headers.len()), (count, count));
         Guest { _scratch: scratch, root, listed, headers }
     })
 }
 
-fn records(output: &[u8]) -> Vec<Vec<BString>> {
+/// What rpm lists of the database below `root`, sorted by the names: what is of one name stays in rpm's order.
+fn listed(root: &Path, options: &[&str]) -> Vec<Vec<BString>> {
+    let mut rpm = Command::new("rpm");
+    rpm.env("LC_ALL", "C").args(options).arg("--dbpath").arg(root.join("var/lib/rpm"));
+    let output = run(rpm.args(["-qa", "--qf", QUERY]));
     let record = |record: &[u8]| record.split_str("\x1f").map(BString::from).collect::<Vec<_>>();
     let mut records: Vec<_> = output.split_str("\x1e").filter(|r| !r.is_empty()).map(record).collect();
-    records.sort();
+    records.sort_by(|a, b| a[0].cmp(&b[0]));
     records
 }
 
@@ -116,33 +145,32 @@ fn exported(mut export: &[u8]) -> Vec<Vec<u8>> {
 fn fields(found: &Installed) -> Vec<Vec<BString>> {
     let none = |text: &BString| if text.is_empty() { "(none)".into() } else { text.clone() };
     let number = |n: Option<u64>| n.map_or("(none)".into(), |n| BString::from(n.to_string()));
-    let mut all: Vec<Vec<BString>> = found
+    found
         .packages
         .iter()
         .map(|p| {
             let texts =
                 [&p.version, &p.release, &p.arch, &p.maintainer, &p.vendor, &p.url, &p.source_package];
             let mut fields = vec![p.name.clone(), number(p.epoch.map(u64::from))];
-            fields.extend(
-                texts.into_iter().chain([&p.summary, &p.description, &p.section, &p.license]).map(none),
-            );
+            fields.extend(texts.into_iter().map(none));
+            // Every package has these two, and they may be empty.
+            fields.extend([p.summary.clone(), p.description.clone()]);
+            fields.extend([&p.section, &p.license].map(none));
             fields.push(number(p.install_time));
             fields
         })
-        .collect();
-    all.sort();
-    all
+        .collect()
 }
 
 #[track_caller]
-fn check(root: &Path, path: &str) {
+fn check(root: &Path, path: &str, listed: &[Vec<BString>]) {
     let found = installed(&Directory(root.to_owned()), &Format::ALL);
     assert_eq!(found.notes, []);
     assert_eq!(found.databases.iter().map(|d| d.path.to_string()).collect::<Vec<_>>(), [path]);
-    for (ours, theirs) in fields(&found).iter().zip(&guest().listed) {
+    for (ours, theirs) in fields(&found).iter().zip(listed) {
         assert_eq!(ours, theirs);
     }
-    assert_eq!(found.packages.len(), PACKAGES + 1);
+    assert_eq!(found.packages.len(), listed.len());
 }
 
 fn berkeley(root: &Path, big_endian: bool) {
@@ -161,10 +189,14 @@ fn berkeley(root: &Path, big_endian: bool) {
     dump.push_str("DATA=END\n");
     let directory = root.join("var/lib/rpm");
     fs::create_dir_all(&directory).unwrap();
-    let mut load =
-        Command::new("db5.3_load").arg(directory.join("Packages")).stdin(Stdio::piped()).spawn().unwrap();
-    load.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
-    assert!(load.wait().unwrap().success());
+    feed(Command::new("db5.3_load").arg(directory.join("Packages")), &dump);
+}
+
+/// Runs a program on this input.
+fn feed(command: &mut Command, input: &str) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{command:?}");
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -199,7 +231,29 @@ fn ndb(headers: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn sqlite_is_read_as_rpm_reads_it() {
-    check(&guest().root, "/var/lib/rpm/rpmdb.sqlite");
+    check(&guest().root, "/var/lib/rpm/rpmdb.sqlite", &guest().listed);
+}
+
+#[test]
+fn a_log_that_was_not_written_back_is_read_as_rpm_reads_it() {
+    let root = TempDir::new().unwrap();
+    let to = root.path().join("var/lib/rpm");
+    fs::create_dir_all(&to).unwrap();
+    // While a connection is open, what others write stays in the log.
+    let script = "PRAGMA journal_mode=WAL;\nBEGIN;\nSELECT count(*) FROM Packages;\n\
+        .shell rpm --dbpath $FROM -e --justdb --nodeps p001 p002\n\
+        .shell cp $FROM/rpmdb.sqlite $FROM/rpmdb.sqlite-wal $TO\nCOMMIT;\n";
+    let from = root.path().join("from");
+    run(Command::new("cp").arg("-r").arg(guest().root.join("var/lib/rpm")).arg(&from));
+    let mut shell = Command::new("sqlite3");
+    shell.arg("-bail").arg(from.join("rpmdb.sqlite")).env("FROM", &from).env("TO", &to);
+    feed(&mut shell, script);
+    assert!(fs::metadata(to.join("rpmdb.sqlite-wal")).unwrap().len() > 4096);
+    let expected: Vec<_> =
+        guest().listed.iter().filter(|p| p[0] != "p001" && p[0] != "p002").cloned().collect();
+    assert_eq!(expected.len() + 2, guest().listed.len());
+    check(root.path(), "/var/lib/rpm/rpmdb.sqlite", &expected);
+    assert_eq!(listed(root.path(), &[]), expected);
 }
 
 #[test]
@@ -207,7 +261,9 @@ fn berkeley_db_is_read_in_both_byte_orders() {
     for big_endian in [false, true] {
         let root = TempDir::new().unwrap();
         berkeley(root.path(), big_endian);
-        check(root.path(), "/var/lib/rpm/Packages");
+        let listed = listed(root.path(), &["--define", "_db_backend bdb_ro"]);
+        assert_eq!(listed.len(), guest().listed.len());
+        check(root.path(), "/var/lib/rpm/Packages", &listed);
     }
 }
 
@@ -217,5 +273,5 @@ fn ndb_is_read() {
     let directory = root.path().join("usr/lib/sysimage/rpm");
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("Packages.db"), ndb(&guest().headers)).unwrap();
-    check(root.path(), "/usr/lib/sysimage/rpm/Packages.db");
+    check(root.path(), "/usr/lib/sysimage/rpm/Packages.db", &guest().listed);
 }

@@ -1,6 +1,7 @@
 //! Databases that are directories, or in XML. The trees are synthetic, put together by what the formats' descriptions say.
 
 use super::{Files, all, lines, notes};
+use crate::Format;
 
 #[test]
 fn portage_has_a_directory_a_package() {
@@ -22,6 +23,51 @@ fn portage_has_a_directory_a_package() {
     assert_eq!([&python.section, &python.vendor, &python.license], ["dev-lang", "gentoo", "PSF-2"]);
     assert_eq!([&python.url, &python.summary], ["https://www.python.org/", "An interpreted language"]);
     assert_eq!(notes(&found), ["/var/db/pkg/sys-libs/foo-bar-r3: the name has no version"]);
+}
+
+#[test]
+fn opkg_has_dpkgs_form_and_a_file_of_texts_for_each_package() {
+    let status = "Package: busybox\nVersion: 1.36.1-r1\nDepends: libc\nStatus: install ok installed\n\
+        Architecture: x86_64\nInstalled-Time: 1700000000\n\n\
+        Package: gone\nVersion: 1\nStatus: deinstall ok not-installed\n\n\
+        Package: ../busybox\nVersion: 2\nStatus: install user installed\nArchitecture: all\n";
+    let control = "Package: busybox\nVersion: 9\nLicense: GPL-2.0\nSection: base\nMaintainer: A <a@b>\n\
+        Description: Core utilities for embedded Linux\n";
+    let files = Files::default()
+        .with("/usr/lib/opkg/status", status)
+        .with("/usr/lib/opkg/info/busybox.control", control)
+        .with("/usr/lib/opkg/busybox.control", "Description: another\n");
+    let found = all(&files);
+    assert_eq!(lines(&found), ["../busybox - 2  all", "busybox - 1.36.1 r1 x86_64"]);
+    let busybox = &found.packages[1];
+    assert_eq!([&busybox.license, &busybox.section, &busybox.maintainer], ["GPL-2.0", "base", "A <a@b>"]);
+    assert_eq!(busybox.summary, "Core utilities for embedded Linux");
+    assert_eq!((busybox.format, busybox.install_time), (Format::Opkg, Some(1_700_000_000)));
+    assert_eq!(found.packages[0].summary, "");
+    assert_eq!(notes(&found), [""; 0]);
+}
+
+#[test]
+fn slackware_has_a_file_a_package() {
+    let text = "PACKAGE NAME:     mozilla-nss-3.87-x86_64-1\nCOMPRESSED PACKAGE SIZE:     1.9M\n\
+        PACKAGE DESCRIPTION:\nmozilla-nss: mozilla-nss (Mozilla NSS)\nmozilla-nss:\nmozilla-nss: Libraries.\n\
+        mozilla-nss:  More.\nmozilla-nss:\nFILE LIST:\n./\nmozilla-nss: x\n";
+    let files = Files::default()
+        .with("/var/log/packages/mozilla-nss-3.87-x86_64-1", text)
+        .with("/var/log/packages/aaa_base-15.0-x86_64-3-upgraded-2026-01-01,10:00:00", "")
+        .with("/var/log/packages/odd-1-x86_64", "")
+        .unreadable("/var/log/packages/tzdata-2022g-noarch-1_slack15.0");
+    let found = all(&files);
+    assert_eq!(lines(&found), ["mozilla-nss - 3.87 1 x86_64", "tzdata - 2022g 1_slack15.0 noarch"]);
+    let nss = &found.packages[0];
+    assert_eq!([&nss.summary, &nss.description], ["mozilla-nss (Mozilla NSS)", "Libraries.\nMore."]);
+    assert_eq!(
+        notes(&found),
+        [
+            "/var/log/packages/odd-1-x86_64: the name has no version, architecture and build",
+            "/var/log/packages/tzdata-2022g-noarch-1_slack15.0: can't be read to its end: a bad block",
+        ]
+    );
 }
 
 const PKGDB: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>

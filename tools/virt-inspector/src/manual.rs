@@ -148,8 +148,11 @@ no document; the error and the exit status tell.",
 const QUERIES: Section = Section {
     title: "XPATH QUERIES",
     text: "\
---xpath evaluates a query (XPath 1.0) on the XML of standard input. Nodes are printed as XML, everything else as text:
+--xpath evaluates a query (XPath 1.0) on the XML: that of the guests, if there are any on the command line, or else that \
+of standard input. Nodes are printed as XML, everything else as text:
 
+    $ virt-inspector --xpath 'string(//hostname)' -a g.qcow2
+    mail.example.org
     $ virt-inspector -a g.qcow2 > g.xml
     $ virt-inspector --xpath '//filesystems' < g.xml
     $ virt-inspector --xpath \"string(//filesystem[@dev='/dev/sda1']/type)\" < g.xml

@@ -17,8 +17,9 @@ use crate::{json, sbom, xpath};
 /// # Errors
 /// If options do not fit together, there is no guest, or standard output cannot be written.
 pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Result<()> {
-    if let Some(query) = options.query()? {
-        return xpath::run(query, &mut io::stdin().lock(), &mut session.out);
+    if let Some(query) = options.xpath.as_deref().filter(|_| options.names_no_guest()) {
+        let xml = xpath::read(&mut io::stdin().lock())?;
+        return xpath::run(query, &xml, &mut session.out);
     }
     let guests = options.guests(matches)?;
     let fields = options.wanted();
@@ -28,12 +29,18 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     let ask = if guests.len() == 1 { Ask::User } else { Ask::Nobody };
     let work = |guest: &Guest| examine(guest, &fields, options, ask);
     parallel::in_order(&guests, workers, work, |guest, report| form.guest(guest, &report, session))?;
-    form.end(&mut session.out).map_err(broken)
+    form.end(&mut session.out)
 }
 
 /// What is printed.
 enum Form {
     Xml(Document),
+    /// What a query finds in the document, which is kept until it is complete.
+    Found {
+        query: String,
+        document: Document,
+        xml: Vec<u8>,
+    },
     Json,
     Sbom(sbom::Form),
 }
@@ -42,6 +49,11 @@ impl Form {
     fn begin(options: &Options, has_many: bool, out: &mut dyn Write) -> io::Result<Form> {
         if options.json {
             return Ok(Form::Json);
+        }
+        if let Some(query) = options.xpath.clone() {
+            let mut xml = Vec::new();
+            let document = Document::begin(has_many, &mut xml)?;
+            return Ok(Form::Found { query, document, xml });
         }
         match options.sbom {
             Some(form) => Ok(Form::Sbom(form)),
@@ -53,12 +65,16 @@ impl Form {
         let out = &mut session.out;
         match self {
             Form::Xml(document) => document.guest(guest, report, out),
+            Form::Found { document, xml, .. } => document.guest(guest, report, xml),
             Form::Json => json::line(guest, report, out),
             // Of a guest that could not be opened there is nothing to list.
             Form::Sbom(form) if report.is_inspected => sbom::document(*form, guest, report, out),
             Form::Sbom(_) => Ok(()),
         }
         .map_err(broken)?;
+        if let Form::Found { xml, .. } = self {
+            xpath::check_size(xml.len())?;
+        }
         for warning in &report.warnings {
             session.warn(warning);
         }
@@ -69,9 +85,14 @@ impl Form {
         session.out.flush().map_err(broken)
     }
 
-    fn end(self, out: &mut dyn Write) -> io::Result<()> {
+    fn end(self, out: &mut dyn Write) -> Result<()> {
         match self {
-            Form::Xml(document) => document.end(out),
+            Form::Xml(document) => document.end(out).map_err(broken),
+            Form::Found { query, document, mut xml } => {
+                document.end(&mut xml).map_err(broken)?;
+                // There is no document if the only guest could not be opened, which was reported.
+                if xml.is_empty() { Ok(()) } else { xpath::run(&query, &xml, out) }
+            }
             Form::Json | Form::Sbom(_) => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! `--xpath`: a query (XPath 1.0) on XML from standard input, answered as the original does, which has libxml2.
+//! `--xpath`: a query (XPath 1.0) on XML, answered as the original does, which has libxml2.
 //!
 //! A set of nodes is printed node by node, elements as XML, laid out anew; anything else as text.
 
@@ -9,25 +9,43 @@ use oxml::tree::{Document, NameId, NodeId, NodeKind};
 use oxml::xpath::{EvalContext, Value, XPath};
 use virt_common::{Error, Result};
 
-/// Most bytes of XML that are read.
-const INPUT_MAX: u64 = 256 << 20;
+/// Most bytes of XML that are searched.
+const XML_MAX: usize = 256 << 20;
 /// What every level is indented by.
 const INDENT: &str = "  ";
+
+/// Reads all of the XML.
+///
+/// # Errors
+/// If it can't be read, or is too long.
+pub(crate) fn read(input: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut xml = Vec::new();
+    let limit = u64::try_from(XML_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    input
+        .take(limit)
+        .read_to_end(&mut xml)
+        .map_err(|e| Error::because("reading standard input", e))?;
+    check_size(xml.len())?;
+    Ok(xml)
+}
+
+/// Is a document of so many bytes one that is searched?
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn check_size(len: usize) -> Result<()> {
+    if len > XML_MAX {
+        return Err(Error::new(format!("--xpath searches {XML_MAX} bytes of XML at most")));
+    }
+    Ok(())
+}
 
 /// Answers `query`.
 ///
 /// # Errors
-/// If the input is no XML, or the query no XPath, or standard output cannot be written.
-pub(crate) fn run(query: &str, input: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
-    let mut bytes = Vec::new();
-    input
-        .take(INPUT_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::because("reading standard input", e))?;
-    if bytes.len() as u64 > INPUT_MAX {
-        return Err(Error::new(format!("standard input has more than {INPUT_MAX} bytes of XML")));
-    }
-    let answer = answer(query, &bytes)?;
+/// If `xml` is none, or the query no XPath, or `out` cannot be written.
+pub(crate) fn run(query: &str, xml: &[u8], out: &mut dyn Write) -> Result<()> {
+    let answer = answer(query, xml)?;
     out.write_all(answer.as_bytes()).map_err(|e| Error::because("writing standard output", e))
 }
 
@@ -35,7 +53,7 @@ fn answer(query: &str, xml: &[u8]) -> Result<String> {
     let about_query = |why: &dyn fmt::Display| Error::new(format!("the query {query}: {why}"));
     let compiled = XPath::compile(query).map_err(|e| about_query(&e))?;
     let mut document =
-        oxml::parse_bytes(xml).map_err(|e| Error::new(format!("the XML of standard input: {e}")))?;
+        oxml::parse_bytes(xml).map_err(|e| Error::new(format!("the XML: {e}")))?;
     drop_layout(&mut document)?;
     let value = compiled.evaluate_with(&document, &EvalContext::default()).map_err(|e| about_query(&e))?;
     let mut text = String::new();
@@ -89,7 +107,7 @@ fn drop_layout(document: &mut Document) -> Result<()> {
         let blank: Vec<NodeId> = children.into_iter().filter(is_blank).collect();
         // From the last on, so that taking one out moves few of the others.
         for node in blank.into_iter().rev() {
-            document.remove(node).map_err(|e| Error::new(format!("the XML of standard input: {e}")))?;
+            document.remove(node).map_err(|e| Error::new(format!("the XML: {e}")))?;
         }
     }
     document.document_order();
@@ -262,8 +280,8 @@ mod tests {
             ("///", "<a/>", "the query ///: "),
             ("$x", "<a/>", "the query $x: "),
             ("count('x')", "<a/>", "the query count('x'): "),
-            ("//a", "<a", "the XML of standard input: "),
-            ("//a", "", "the XML of standard input: "),
+            ("//a", "<a", "the XML: "),
+            ("//a", "", "the XML: "),
         ] {
             let error = answer(query, xml.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(text), "{error}");
