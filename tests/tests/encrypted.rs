@@ -235,6 +235,18 @@ fn other_tools(guest: &Guest, keys: &[&str; 2]) -> Result<()> {
     for uuid in &guest.uuids {
         ensure!(table.contains(&format!("disk.img,/dev/mapper/luks-{uuid},")), "{table}");
     }
+    let report = guest.run("virt-inspector", &[&keys[..], &["--json"]].concat())?;
+    ensure!(report.status == Some(0) && report.stderr.is_empty(), "{report:?}");
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout)?;
+    let system = &report["operating_systems"][0];
+    ensure!(system["hostname"] == "vault" && system["distro"] == "debian", "{report}");
+    let [root, home] = [0, 1].map(|number| format!("/dev/mapper/luks-{}", guest.uuids[number]));
+    ensure!(system["root"] == root && system["mountpoints"][1]["device"] == home, "{report}");
+    // Without a key there is no system to report, which is said.
+    let without = guest.run("virt-inspector", &[])?;
+    ensure!(without.status == Some(1), "{without:?}");
+    ensure!(without.stderr.contains("/dev/sda1 is encrypted, and there is no key for it"), "{without:?}");
+
     // Without a key, what is left is shown.
     let without = guest.run("virt-df", &["--csv"])?;
     ensure!(without.status == Some(0) && without.stderr.is_empty(), "{without:?}");

@@ -227,40 +227,63 @@ pub(crate) fn ndb_seeds() -> Result<Vec<Vec<u8>>> {
     Ok(vec![[slots, blobs].concat()])
 }
 
-/// One guest with a database of every kind that is text.
-pub(crate) fn text_seeds() -> Vec<Vec<u8>> {
-    let mut all = Vec::new();
-    for (path, content) in [
+/// Databases that are text: those of a guest with all of them, and of guests with one.
+const TEXTS: &[&[(&str, &str)]] = &[
+    &[(
+        "/var/lib/dpkg/status",
+        "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nSource: zlib (1:1.2)\nVersion: 1:1.2.13-1\n\
+         Homepage: http://zlib.net/\nDescription: compression\n A library.\n .\n  verbatim\n\nPackage: half\n\
+         Status: install ok half-installed\nVersion: 1-2\n\n",
+    )],
+    &[("/var/lib/dpkg/status.d/base", "Package: base-files\nVersion: 12.4\n")],
+    &[
         (
-            "/var/lib/dpkg/status",
-            "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nSource: zlib (1:1.2)\nVersion: 1:1.2.13-1\n\
-             Homepage: http://zlib.net/\nDescription: compression\n A library.\n .\n  verbatim\n\nPackage: half\n\
-             Status: install ok half-installed\nVersion: 1-2\n\n",
-        ),
-        ("/var/lib/dpkg/status.d/base", "Package: base-files\nVersion: 12.4\n"),
-        (
-            "/lib/apk/db/installed",
-            "P:musl\nV:1.2.4-r2\nA:x86_64\nT:libc\nU:https://x\nF:lib\nR:ld.so\n\nP:x\nV:1:2\n\n",
+            "/usr/lib/opkg/status",
+            "Package: busybox\nVersion: 1.36.1-r1\nStatus: install ok installed\nArchitecture: x86_64\n\
+             Installed-Time: 1700000000\n\nPackage: gone\nVersion: 1\nStatus: deinstall ok not-installed\n",
         ),
         (
-            "/var/lib/pacman/local/acl-1-1/desc",
-            "%NAME%\nacl\n\n%VERSION%\n1:2.3.1-3\n\n%DESC%\nACLs\n\n%ARCH%\nx86_64\n",
+            "/usr/lib/opkg/info/busybox.control",
+            "Package: busybox\nLicense: GPL-2.0\nSection: base\nDescription: Utilities\n",
         ),
+    ],
+    &[(
+        "/lib/apk/db/installed",
+        "P:musl\nV:1.2.4-r2\nA:x86_64\nT:libc\nU:https://x\nF:lib\nR:ld.so\n\nP:x\nV:1:2\n\n",
+    )],
+    &[(
+        "/var/lib/pacman/local/acl-1-1/desc",
+        "%NAME%\nacl\n\n%VERSION%\n1:2.3.1-3\n\n%DESC%\nACLs\n\n%ARCH%\nx86_64\n",
+    )],
+    &[
         ("/var/db/pkg/sys-libs/glibc-2.38-r1/PF", "glibc-2.38-r1\n"),
         ("/var/db/pkg/sys-libs/glibc-2.38-r1/CHOST", "x86_64-pc-linux-gnu\n"),
-        (
-            "/var/db/xbps/pkgdb-0.38.plist",
-            "<plist version=\"1.0\">\n<dict>\n\t<key>acl</key>\n\t<dict>\n\t\t<key>homepage</key>\n\t\t<string>https://x/?a&amp;b\
-             </string>\n\t\t<key>pkgver</key>\n\t\t<string>acl-2.3.2_1</string>\n\t\t<key>run_depends</key>\n\t\t<array>\n\
-             \t\t\t<string>glibc</string>\n\t\t</array>\n\t</dict>\n</dict>\n</plist>\n",
-        ),
-        ("/var/lib/snapd/snaps/core20_1405.snap", ""),
-        ("/var/lib/flatpak/app/org.gimp.GIMP/x86_64/stable/x", ""),
-    ] {
-        all.push(ENTRY);
-        all.push_str(path);
-        all.push(CONTENT);
-        all.push_str(content);
-    }
-    vec![all]
+    ],
+    &[(
+        "/var/db/xbps/pkgdb-0.38.plist",
+        "<plist version=\"1.0\">\n<dict>\n\t<key>acl</key>\n\t<dict>\n\t\t<key>homepage</key>\n\t\t<string>https://x/?a&amp;b\
+         </string>\n\t\t<key>pkgver</key>\n\t\t<string>acl-2.3.2_1</string>\n\t\t<key>run_depends</key>\n\t\t<array>\n\
+         \t\t\t<string>glibc</string>\n\t\t</array>\n\t</dict>\n</dict>\n</plist>\n",
+    )],
+    &[(
+        "/var/lib/pkgtools/packages/bash-5.2.026-x86_64-1",
+        "PACKAGE NAME: bash-5.2.026-x86_64-1\nPACKAGE DESCRIPTION:\nbash: bash (shell)\nbash:\nbash: A shell.\nFILE LIST:\n./\n",
+    )],
+    &[("/var/lib/snapd/snaps/core20_1405.snap", "")],
+    &[("/var/lib/flatpak/app/org.gimp.GIMP/x86_64/stable/x", "")],
+];
+
+pub(crate) fn text_seeds() -> Vec<Vec<u8>> {
+    let guest = |files: &[(&str, &str)]| {
+        let mut seed = Vec::new();
+        for (path, content) in files {
+            seed.push(ENTRY);
+            seed.push_str(path);
+            seed.push(CONTENT);
+            seed.push_str(content);
+        }
+        seed
+    };
+    let whole = guest(&TEXTS.concat());
+    TEXTS.iter().map(|files| guest(files)).chain([whole]).collect()
 }

@@ -21,10 +21,7 @@ const INDENT: &str = "  ";
 pub(crate) fn read(input: &mut dyn Read) -> Result<Vec<u8>> {
     let mut xml = Vec::new();
     let limit = u64::try_from(XML_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    input
-        .take(limit)
-        .read_to_end(&mut xml)
-        .map_err(|e| Error::because("reading standard input", e))?;
+    input.take(limit).read_to_end(&mut xml).map_err(|e| Error::because("reading standard input", e))?;
     check_size(xml.len())?;
     Ok(xml)
 }
@@ -52,8 +49,7 @@ pub(crate) fn run(query: &str, xml: &[u8], out: &mut dyn Write) -> Result<()> {
 fn answer(query: &str, xml: &[u8]) -> Result<String> {
     let about_query = |why: &dyn fmt::Display| Error::new(format!("the query {query}: {why}"));
     let compiled = XPath::compile(query).map_err(|e| about_query(&e))?;
-    let mut document =
-        oxml::parse_bytes(xml).map_err(|e| Error::new(format!("the XML: {e}")))?;
+    let mut document = oxml::parse_bytes(xml).map_err(|e| Error::new(format!("the XML: {e}")))?;
     drop_layout(&mut document)?;
     let value = compiled.evaluate_with(&document, &EvalContext::default()).map_err(|e| about_query(&e))?;
     let mut text = String::new();

@@ -143,7 +143,7 @@ impl Bench {
         self.table("disk usage of a hundred guests", vec![row("virt-df", &hundred)], 3)
     }
 
-    /// Everything that is said of a guest with 223 packages; and of a hundred of them.
+    /// Everything that is said of guests with packages of dpkg (223) and of rpm (502); and of a hundred of them.
     fn inspector(&self) -> Result<()> {
         let (inspector, qcow2) = (self.ours("virt-inspector"), self.file("debian-zlib.qcow2")?);
         let rows = vec![
@@ -153,6 +153,13 @@ impl Bench {
             row("Debian's virt-inspector (TCG)", &["/usr/bin/virt-inspector", "-a", &qcow2]),
         ];
         self.table("report on a Debian 12, qcow2 with zlib", rows, usize::MAX)?;
+        let rpm = run::repository().join("tests/data/golden/rpm.qcow2").to_string_lossy().into_owned();
+        let rows = vec![
+            row("virt-inspector", &[&inspector, "-a", &rpm]),
+            row("virt-inspector --sbom spdx", &[&inspector, "--sbom", "spdx", "-a", &rpm]),
+            row("Debian's virt-inspector (TCG)", &["/usr/bin/virt-inspector", "-a", &rpm]),
+        ];
+        self.table("report on a guest with 500 packages of rpm", rows, usize::MAX)?;
         let guests = [qcow2.as_str()].repeat(100);
         let hundred = |threads| [&[inspector.as_str(), "--json", "-P", threads], &guests[..]].concat();
         let rows = vec![
