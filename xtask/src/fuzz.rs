@@ -29,6 +29,7 @@ const TARGETS: &[&str] = &[
     "ext",
     "filesystem",
     "ntfs",
+    "udf",
     "ext_journal",
     "guest",
     "packages_sqlite",

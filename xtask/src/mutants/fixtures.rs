@@ -116,6 +116,10 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("erofs-lz4-large", Kind::Packed(r#"mkfs.erofs -zlz4 -C65536 -Eztailpacking "$2" "$1""#)),
     ("iso9660-rock", Kind::Packed(r#"genisoimage -quiet -R -o "$2" "$1""#)),
     ("iso9660-joliet", Kind::Packed(r#"genisoimage -quiet -J -joliet-long -D -o "$2" "$1""#)),
+    ("udf", Kind::Packed(r#"xz -dc <udf/hd201-512.img.xz >"$2""#)),
+    ("udf-metadata", Kind::Packed(r#"python3 udf/make.py metadata "$2""#)),
+    ("udf-virtual", Kind::Packed(r#"python3 udf/make.py virtual201 "$2""#)),
+    ("udf-odd", Kind::Packed(r#"python3 udf/make.py odd "$2""#)),
     ("qcow2", Kind::Qcow2("-O qcow2")),
     ("qcow2-zlib", Kind::Qcow2("-O qcow2 -c -o cluster_size=4096")),
     ("qcow2-zstd", Kind::Qcow2("-O qcow2 -c -o compression_type=zstd")),
@@ -154,6 +158,7 @@ impl Fixture {
             Kind::Exfat(_) => Some(checksums::exfat::repair),
             Kind::Xfs(_) | Kind::CrashedXfs(_) => Some(checksums::xfs::repair),
             Kind::Packed(_) if self.name.starts_with("erofs") => Some(checksums::erofs::repair),
+            Kind::Packed(_) if self.name.starts_with("udf") => Some(checksums::udf::repair),
             Kind::Packed(_) if self.is_ntfs() => Some(checksums::ntfs::repair),
             Kind::Dynamic(_) if self.name == "ldm-gpt" => Some(checksums::gpt::repair),
             // Databases of dynamic disks have no checksums that are known, SquashFS none but those of its compressors.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use super::integrity::{self, Integrity};
 use super::maps::{self, Map};
-use super::partition::{Partition, Place, Space};
+use super::partition::{Kind, Partition, Place, Space};
 use super::tag::{
     ANCHOR, Crc, Descriptor, INTEGRITY, LOGICAL, Medium, PARTITION, POINTER, PRIMARY, TERMINATING,
 };
@@ -223,6 +223,9 @@ fn volume(medium: Medium, prevailing: Prevailing) -> Result<Volume> {
     };
     for (number, (_, descriptor)) in prevailing.partitions {
         volume.add(&maps, number, &descriptor, &mut is_writable)?;
+    }
+    if matches!(volume.space.partition(volume.file_set.partition)?.kind, Kind::Missing) {
+        return Err(Error::corrupt("no descriptor of the partition that the files are in"));
     }
     Ok(volume)
 }

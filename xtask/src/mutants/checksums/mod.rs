@@ -11,6 +11,7 @@ pub(super) mod ext;
 pub(super) mod gpt;
 pub(super) mod lvm;
 pub(super) mod ntfs;
+pub(super) mod udf;
 pub(super) mod xfs;
 
 use disk::{ReadAt, Result};
