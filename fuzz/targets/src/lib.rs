@@ -17,6 +17,7 @@ mod reg;
 mod seeds;
 mod source;
 mod tables;
+mod udf;
 mod windows;
 mod wire;
 
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("ext", filesystem::filesystem),
     ("filesystem", filesystem::filesystem),
     ("ntfs", ntfs::ntfs),
+    ("udf", udf::udf),
     ("ext_journal", journal::journal),
     ("guest", guest::guest),
     ("packages_sqlite", packages::sqlite),

@@ -118,6 +118,12 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
                 seeds.push(packed(&format!("xz -dc '{data}/{image}.img.xz' >\"$2\""))?);
             }
         }
+        "udf" => {
+            let make = concat!(env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/udf/make.py");
+            for image in ["table", "metadata", "virtual150", "sparable"] {
+                seeds.push(packed(&format!("python3 '{make}' {image} \"$2\""))?);
+            }
+        }
         "ext_journal" => seeds = journal::seeds()?,
         "archive" => seeds = archive::seeds(),
         "hive" => seeds = hive::seeds()?,
