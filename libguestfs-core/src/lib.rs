@@ -6,6 +6,7 @@
 //! * [`api`]: every call that a daemon answers, defined once.
 //! * [`handle`]: drives, settings, events, launch, calls.
 //! * [`backend`]: ways to start a daemon.
+//! * [`libvirt`]: guests of libvirt, and which images are their disks.
 //! * [`inspect`]: which operating systems are on the disks.
 //! * [`registry`]: hives of the registry out of a guest's files.
 //! * [`packages`]: what is installed there, and how a daemon says it.
@@ -23,6 +24,7 @@ pub mod errno;
 mod error;
 pub mod handle;
 pub mod inspect;
+pub mod libvirt;
 pub mod packages;
 pub mod registry;
 pub mod server;

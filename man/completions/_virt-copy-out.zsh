@@ -18,10 +18,10 @@ _virt-copy-out() {
 '*-a+[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '*--add=[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '*--blocksize=[Sector size of the disks added after this option]::512|4096:_default' \
-'-c+[libvirt connection to find the guest of -d at]:URI:_default' \
-'--connect=[libvirt connection to find the guest of -d at]:URI:_default' \
-'*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
-'*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
+'-c+[libvirt connection to find guests at]:URI:_default' \
+'--connect=[libvirt connection to find guests at]:URI:_default' \
+'*-d+[Add all disks of a libvirt guest, by name or UUID]:GUEST:_default' \
+'*--domain=[Add all disks of a libvirt guest, by name or UUID]:GUEST:_default' \
 '*--exclude=[Leave out what fits a wildcard]:PATTERN:_default' \
 '*--format=[Image format of the disks added after this option]::FMT:_default' \
 '*--key=[Key of an encrypted device (LUKS, BitLocker)]:SELECTOR:_default' \

@@ -19,10 +19,10 @@ _virt-ls() {
 '*--add=[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '*--blocksize=[Sector size of the disks added after this option]::512|4096:_default' \
 '--checksum=[Show a checksum of each regular file'\''s content (with -lR)]::TYPE:(crc md5 sha1 sha224 sha256 sha384 sha512)' \
-'-c+[libvirt connection to find the guest of -d at]:URI:_default' \
-'--connect=[libvirt connection to find the guest of -d at]:URI:_default' \
-'*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
-'*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
+'-c+[libvirt connection to find guests at]:URI:_default' \
+'--connect=[libvirt connection to find guests at]:URI:_default' \
+'*-d+[Add all disks of a libvirt guest, by name or UUID]:GUEST:_default' \
+'*--domain=[Add all disks of a libvirt guest, by name or UUID]:GUEST:_default' \
 '*--format=[Image format of the disks added after this option]::FMT:_default' \
 '*--key=[Key of an encrypted device (LUKS, BitLocker)]:SELECTOR:_default' \
 '*-m+[Mount a filesystem by hand, instead of all that the guest mounts itself]:DEV[:MNT[:OPTS[:FSTYPE]]]:_default' \

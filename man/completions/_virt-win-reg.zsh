@@ -19,10 +19,10 @@ _virt-win-reg() {
 '*--add=[Add a disk image or block device of the guest]:FILE|URI:_default' \
 '--backup=[Keep the old hive and its logs when a merge writes a new one]::SUFFIX:_default' \
 '*--blocksize=[Sector size of the disks added after this option]::512|4096:_default' \
-'-c+[libvirt connection to find the guest of -d at]:URI:_default' \
-'--connect=[libvirt connection to find the guest of -d at]:URI:_default' \
-'*-d+[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
-'*--domain=[Add all disks of a libvirt guest, by name or UUID (not built in yet)]:GUEST:_default' \
+'-c+[libvirt connection to find guests at]:URI:_default' \
+'--connect=[libvirt connection to find guests at]:URI:_default' \
+'*-d+[Add all disks of a libvirt guest, by name or UUID]:GUEST:_default' \
+'*--domain=[Add all disks of a libvirt guest, by name or UUID]:GUEST:_default' \
 '--encoding=[How strings are stored by a merge]:UTF-16LE|ASCII:_default' \
 '*--format=[Image format of the disks added after this option]:FMT:_default' \
 '(-a --add --blocksize -d --domain --format --root)--hive=[Work on a hive file, with no guest around it]:FILE:_files' \

@@ -1,7 +1,7 @@
 complete -c virt-cat -s a -l add -d 'Add a disk image or block device of the guest' -r
 complete -c virt-cat -l blocksize -d 'Sector size of the disks added after this option' -r
-complete -c virt-cat -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
-complete -c virt-cat -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
+complete -c virt-cat -s c -l connect -d 'libvirt connection to find guests at' -r
+complete -c virt-cat -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID' -r
 complete -c virt-cat -l format -d 'Image format of the disks added after this option' -r
 complete -c virt-cat -l key -d 'Key of an encrypted device (LUKS, BitLocker)' -r
 complete -c virt-cat -s m -l mount -d 'Mount a filesystem by hand, instead of all that the guest mounts itself' -r

@@ -1,7 +1,7 @@
 complete -c virt-copy-out -s a -l add -d 'Add a disk image or block device of the guest' -r
 complete -c virt-copy-out -l blocksize -d 'Sector size of the disks added after this option' -r
-complete -c virt-copy-out -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
-complete -c virt-copy-out -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
+complete -c virt-copy-out -s c -l connect -d 'libvirt connection to find guests at' -r
+complete -c virt-copy-out -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID' -r
 complete -c virt-copy-out -l exclude -d 'Leave out what fits a wildcard' -r
 complete -c virt-copy-out -l format -d 'Image format of the disks added after this option' -r
 complete -c virt-copy-out -l key -d 'Key of an encrypted device (LUKS, BitLocker)' -r

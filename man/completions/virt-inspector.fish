@@ -1,7 +1,7 @@
 complete -c virt-inspector -s a -l add -d 'Add a disk image or block device of the guest' -r
 complete -c virt-inspector -l blocksize -d 'Sector size of the disks added after this option' -r
-complete -c virt-inspector -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
-complete -c virt-inspector -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
+complete -c virt-inspector -s c -l connect -d 'libvirt connection to find guests at' -r
+complete -c virt-inspector -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID' -r
 complete -c virt-inspector -l fields -d 'Report only these fields' -r -f -a "root\t'Its root filesystem'
 name\t'Type, as linux or windows'
 arch\t'Processor'

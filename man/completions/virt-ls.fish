@@ -7,8 +7,8 @@ sha224\t''
 sha256\t''
 sha384\t''
 sha512\t''"
-complete -c virt-ls -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
-complete -c virt-ls -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
+complete -c virt-ls -s c -l connect -d 'libvirt connection to find guests at' -r
+complete -c virt-ls -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID' -r
 complete -c virt-ls -l format -d 'Image format of the disks added after this option' -r
 complete -c virt-ls -l key -d 'Key of an encrypted device (LUKS, BitLocker)' -r
 complete -c virt-ls -s m -l mount -d 'Mount a filesystem by hand, instead of all that the guest mounts itself' -r

@@ -1,8 +1,8 @@
 complete -c virt-win-reg -s a -l add -d 'Add a disk image or block device of the guest' -r
 complete -c virt-win-reg -l backup -d 'Keep the old hive and its logs when a merge writes a new one' -r
 complete -c virt-win-reg -l blocksize -d 'Sector size of the disks added after this option' -r
-complete -c virt-win-reg -s c -l connect -d 'libvirt connection to find the guest of -d at' -r
-complete -c virt-win-reg -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID (not built in yet)' -r
+complete -c virt-win-reg -s c -l connect -d 'libvirt connection to find guests at' -r
+complete -c virt-win-reg -s d -l domain -d 'Add all disks of a libvirt guest, by name or UUID' -r
 complete -c virt-win-reg -l encoding -d 'How strings are stored by a merge' -r
 complete -c virt-win-reg -l format -d 'Image format of the disks added after this option' -r
 complete -c virt-win-reg -l hive -d 'Work on a hive file, with no guest around it' -r -F

@@ -2,7 +2,7 @@
 //!
 //! The tests are in `tests/`, one file for each kind of promise: content, errors, isolation, chains. They run the built
 //! tools on the guests in `data/`, and compare with the kernel's mounts of the same images, so they need root, loop
-//! devices, and the packages qemu-utils and util-linux; one that misses something fails and says what.
+//! devices, and the packages that `.ci/run` installs; one that misses something fails and says what.
 
 pub mod session;
 

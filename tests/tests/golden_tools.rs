@@ -81,6 +81,8 @@ fn run(case: &Case, programs: Option<&Path>) -> Outcome {
         let path = env::join_paths([programs.to_owned()].into_iter().chain(env::split_paths(&path))).unwrap();
         // What the embedded daemon answers: an appliance would hide that it refused.
         shell.env("PATH", path).env("LIBGUESTFS_BACKEND", "embedded");
+        // A host that is the same everywhere.
+        shell.env("LIBVIRT_DEFAULT_URI", "test:///default");
     }
     let output = shell.output().unwrap();
     Outcome {

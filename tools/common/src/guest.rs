@@ -42,7 +42,7 @@ pub fn open(
     matches: &ArgMatches,
     session: &mut Session,
 ) -> Result<Opened> {
-    let (disks, operands) = operands::split(Disk::from_matches(matches)?, operands, what)?;
+    let (disks, operands) = operands::split(Disk::from_matches(matches)?, operands, what, matches)?;
     let handle = launch(&disks, common, &guest.keys)?;
     let paths = if guest.mount.is_empty() {
         let root = the_root(&handle, &guest.keys, session)?;
@@ -70,9 +70,13 @@ pub fn launch(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Resu
 /// The same with disks that can be written.
 ///
 /// # Errors
-/// As [`launch`], and if a disk can't be written.
+/// As [`launch`], if a disk can't be written, and if it is one of a guest of libvirt that is running.
 pub fn launch_writable(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions) -> Result<Guestfs> {
-    for disk in disks {
+    for disk in disks.iter().filter(|disk| !disk.readonly) {
+        if let Some(owner) = disk.owner.as_ref().filter(|owner| owner.is_running) {
+            return Err(Error::new(format!("the libvirt guest ‘{}’ is running", owner.name))
+                .hint("two systems that write to one disk destroy it: shut the guest down first"));
+        }
         let name = || disk.path.display().to_string();
         let opened = std::fs::OpenOptions::new().read(true).write(true).open(&disk.path);
         opened.map_err(|e| Error::because(name(), e).hint("the disk has to be written for this"))?;
@@ -102,7 +106,7 @@ fn launch_with(disks: &[Disk], common: &CommonOptions, keys: &KeyOptions, readon
 
 fn add(handle: &Guestfs, disk: &Disk, readonly: bool) -> Result<()> {
     let opts = AddDriveOpts {
-        readonly: Some(readonly),
+        readonly: Some(readonly || disk.readonly),
         format: disk.format.clone(),
         blocksize: disk.blocksize,
         ..AddDriveOpts::default()

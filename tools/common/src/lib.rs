@@ -7,6 +7,7 @@
 //! main: start again as the daemon? parse the command line, run the tool, turn the result into an exit status
 //!   options      option groups, defined once; what order matters in -a, --format, --blocksize
 //!   operands     the old way to name disks, without -a and -d
+//!   domains      guests of libvirt: -d, and operands that are no files
 //!   keys         keys of encrypted devices, from options, standard input or the terminal
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
 //!   windows      paths with drive letters
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod csv;
+pub mod domains;
 mod error;
 mod fleet;
 mod guest;

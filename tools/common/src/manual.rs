@@ -30,7 +30,19 @@ pub const OLD_STYLE: Section = Section {
     title: "OLD STYLE",
     text: "\
 Without -a and -d, all operands but the last name disks: an operand with a slash in it, or the name of a file that \
-exists, is a disk image. Only one operand is then left for the guest. New scripts should use -a.",
+exists, is a disk image, any other is a guest of libvirt. Only one operand is then left for the guest. New scripts should \
+use -a or -d.",
+};
+
+/// Guests of libvirt.
+pub const LIBVIRT: Section = Section {
+    title: "LIBVIRT GUESTS",
+    text: "\
+With -d, libvirt is asked for the disks of a guest: files, block devices and volumes of its pools, CD-ROMs and floppies \
+among them, in its order, with their formats. Its program virsh has to be installed; the connection is that of -c, and \
+read-only. The guest may be running. One with a disk on the network is refused, since it would be shown wrong without.
+
+The user needs the right to read the images, which libvirt's own often give to root alone.",
 };
 
 /// Keys of encrypted devices.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, ArgMatches, Args, Command};
 
+use crate::domains::{self, Owner};
 use crate::keys::{KeyPlace, KeySelector};
 use crate::mount::Mount;
 use crate::{Error, Result, uri};
@@ -33,13 +34,17 @@ pub struct DiskOptions {
     #[arg(long, value_name = "512|4096", num_args = 0..=1, require_equals = true, default_missing_value = "", action = ArgAction::Append)]
     pub blocksize: Vec<BlockSize>,
 
-    /// libvirt connection to find the guest of -d at
+    /// libvirt connection to find guests at
+    ///
+    /// URI is one of libvirt, such as qemu:///system. Without this option libvirt chooses, by its configuration and by who
+    /// the user is.
     #[arg(short, long, value_name = "URI")]
     pub connect: Option<String>,
 
-    /// Add all disks of a libvirt guest, by name or UUID (not built in yet)
+    /// Add all disks of a libvirt guest, by name or UUID
     ///
-    /// This version is built without libvirt: the option is understood and refused. Add the disks with -a.
+    /// libvirt is asked by its program virsh. Formats and sector sizes are those that libvirt knows; --format and
+    /// --blocksize are for disks of -a alone. Disks on the network are not supported yet.
     #[arg(short, long, value_name = "GUEST", action = ArgAction::Append)]
     pub domain: Vec<OsString>,
 
@@ -206,7 +211,7 @@ impl FromStr for BlockSize {
 }
 
 /// A disk of the guest, with the options that stood before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disk {
     /// The image.
     pub path: PathBuf,
@@ -214,24 +219,37 @@ pub struct Disk {
     pub format: Option<String>,
     /// Its sector size in bytes, if forced.
     pub blocksize: Option<u32>,
+    /// May the guest itself not write to it?
+    pub readonly: bool,
+    /// The guest of libvirt whose disk it is, if it is one.
+    pub owner: Option<Owner>,
 }
 
 impl Disk {
+    /// The disk with this image, and no options.
+    pub fn image(path: impl Into<PathBuf>) -> Disk {
+        Disk { path: path.into(), ..Disk::default() }
+    }
+
+    /// Is it another disk of the same guest of libvirt?
+    pub(crate) fn has_owner_of(&self, other: &Disk) -> bool {
+        self.owner.is_some() && self.owner == other.owner
+    }
+
     /// The disks in the order of the command line.
     ///
     /// # Errors
-    /// For a `--format` or `--blocksize` with no `-a` after it, a URI that is no file, and `-d`.
+    /// For a `--format` or `--blocksize` with no `-a` after it, a URI that is no file, and what libvirt says against `-d`.
     pub fn from_matches(matches: &ArgMatches) -> Result<Vec<Disk>> {
-        if let Some(guest) = matches.get_many::<OsString>("domain").into_iter().flatten().next() {
-            return Err(no_libvirt(guest));
-        }
         enum Event<'a> {
             Add(&'a OsString),
+            Domain(&'a OsString),
             Format(&'a String),
             BlockSize(&'a BlockSize),
         }
         let mut events: Vec<(usize, Event<'_>)> = Vec::new();
         events.extend(placed(matches, "add").map(|(at, v)| (at, Event::Add(v))));
+        events.extend(placed(matches, "domain").map(|(at, v)| (at, Event::Domain(v))));
         events.extend(placed(matches, "format").map(|(at, v)| (at, Event::Format(v))));
         events.extend(placed(matches, "blocksize").map(|(at, v)| (at, Event::BlockSize(v))));
         events.sort_by_key(|(at, _)| *at);
@@ -245,8 +263,10 @@ impl Disk {
                 Event::BlockSize(b) => (blocksize, blocksize_used) = (b.0, false),
                 Event::Add(argument) => {
                     (format_used, blocksize_used) = (true, true);
-                    disks.push(Disk { path: uri::image_path(argument)?, format: format.cloned(), blocksize });
+                    let path = uri::image_path(argument)?;
+                    disks.push(Disk { format: format.cloned(), blocksize, ..Disk::image(path) });
                 }
+                Event::Domain(name) => disks.extend(domains::disks(matches, name)?),
             }
         }
         for (option, used) in [("--format", format_used), ("--blocksize", blocksize_used)] {
@@ -265,11 +285,6 @@ fn placed<'a, T: Clone + Send + Sync + 'static>(
 ) -> impl Iterator<Item = (usize, &'a T)> + use<'a, T> {
     let values = matches.get_many::<T>(id).into_iter().flatten();
     matches.indices_of(id).into_iter().flatten().zip(values)
-}
-
-pub(crate) fn no_libvirt(guest: &std::ffi::OsStr) -> Error {
-    Error::new(format!("guest ‘{}’: libvirt support is not built in yet", guest.display()))
-        .hint("add the guest's disks with -a FILE; ‘virsh domblklist GUEST’ lists them")
 }
 
 #[cfg(test)]
@@ -342,15 +357,6 @@ mod tests {
             );
         }
         assert_eq!(disks(&["--format=raw"]).unwrap_err().status(), 2);
-    }
-
-    #[test]
-    fn a_libvirt_guest_is_refused_plainly() {
-        let error = disks(&["-c", "qemu:///system", "-d", "fedora"]).unwrap_err();
-        assert_eq!(
-            (error.status(), error.to_string().as_str()),
-            (1, "guest ‘fedora’: libvirt support is not built in yet")
-        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, OLD_STYLE, Section, WINDOWS};
+use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, LIBVIRT, Manual, OLD_STYLE, Section, WINDOWS};
 
 /// The manual of virt-cat.
 pub const MANUAL: Manual = Manual {
@@ -13,7 +13,7 @@ running.
 
 Files are given by their full paths in the guest, beginning with a slash. Symbolic links are followed as the guest \
 would follow them, and never lead out of it. Several files are printed one after the other, byte for byte.",
-    sections: &[WINDOWS, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
+    sections: &[LIBVIRT, WINDOWS, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-ls", 1), ("guestfish", 1), ("guestfs", 3)],
 };
 

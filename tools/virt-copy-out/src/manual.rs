@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, Section, WINDOWS};
+use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, LIBVIRT, Manual, Section, WINDOWS};
 
 /// The manual of virt-copy-out.
 pub const MANUAL: Manual = Manual {
@@ -20,7 +20,7 @@ wildcards: *, ? and [...]. A path that is a symbolic link is copied as a link; w
 that it leads to is.
 
 If LOCALDIR is -, a tar archive of it all is written to standard output instead.",
-    sections: &[KEPT, FAILURES, JSON, WINDOWS, KEYS, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
+    sections: &[KEPT, FAILURES, JSON, LIBVIRT, WINDOWS, KEYS, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("virt-ls", 1), ("guestfish", 1), ("guestfs", 3), ("tar", 1)],
 };
 

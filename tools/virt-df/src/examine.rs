@@ -44,14 +44,15 @@ pub(crate) struct Filesystem {
 /// Examines a guest, with labels and UUIDs of filesystems if those are printed.
 pub(crate) fn examine(guest: &Guest, options: &Options) -> Examined {
     let mut examined = Examined::default();
-    let done = launch(&guest.disks, &options.common, &options.keys).and_then(|handle| {
-        examined.is_open = true;
-        // Nobody is asked: a table without what is encrypted is right too.
-        if options.keys.given() {
-            decrypt(&handle, &options.keys, Ask::Nobody)?;
-        }
-        look(&handle, guest, options.json, &mut examined)
-    });
+    let done =
+        guest.disks().and_then(|disks| launch(disks, &options.common, &options.keys)).and_then(|handle| {
+            examined.is_open = true;
+            // Nobody is asked: a table without what is encrypted is right too.
+            if options.keys.given() {
+                decrypt(&handle, &options.keys, Ask::Nobody)?;
+            }
+            look(&handle, guest, options.json, &mut examined)
+        });
     examined.failures.extend(done.err());
     examined
 }

@@ -115,12 +115,10 @@ mod tests {
 
     #[test]
     fn a_document_is_json_with_all_that_was_examined() {
-        let guest = |name: &[u8], paths: &[&str]| Guest {
-            name: name.into(),
-            disks: paths
-                .iter()
-                .map(|path| Disk { path: path.into(), format: None, blocksize: None })
-                .collect(),
+        let guest = |name: &[u8], paths: &[&str]| {
+            let mut guest = Guest::new(paths.iter().map(Disk::image).collect());
+            guest.name = name.into();
+            guest
         };
         let space = Statvfs {
             bsize: 4096,

@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, Manual, Section};
+use virt_common::manual::{ENVIRONMENT, LIBVIRT, Manual, Section};
 
 /// The manual of virt-df.
 pub const MANUAL: Manual = Manual {
@@ -8,6 +8,8 @@ pub const MANUAL: Manual = Manual {
         "virt-df [OPTIONS] -a DISK [-a DISK]...",
         "virt-df --separate [-P NR_THREADS] [OPTIONS] -a DISK...",
         "virt-df [OPTIONS] DISK...",
+        "virt-df [OPTIONS] -d GUEST",
+        "virt-df [-c URI] [--uuid] [-P NR_THREADS] [OPTIONS]",
     ],
     description: "\
 virt-df shows how full the filesystems of virtual machines are, from their disk images: like df(1), but from outside. \
@@ -16,8 +18,8 @@ may be running.
 
 All disks of a command line belong to one guest, or each is a guest of its own with --separate: any number of guests can \
 be examined that way by one command, several at a time, and one that can't be examined does not keep the others from \
-being shown.",
-    sections: &[COLUMNS, LEFT_OUT, JSON, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
+being shown. Without any disk, all guests of libvirt are.",
+    sections: &[COLUMNS, LEFT_OUT, JSON, LIBVIRT, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("df", 1), ("virt-ls", 1), ("guestfish", 1), ("guestfs", 3)],
 };
 
@@ -25,7 +27,7 @@ const COLUMNS: Section = Section {
     title: "COLUMNS",
     text: "\
 = Filesystem
-Name of the guest, which is the file name of its first disk with a plus sign for each further one, a colon, and the device \
+Name of the guest, which is that in libvirt, or the file name of its first disk, with a plus sign for each further one, a colon, and the device \
 that the filesystem is on, or another name by which it can be mounted (btrfsvol:/dev/sda1/home). With --csv these are two \
 columns. A name that is too long has a line of its own, and the numbers follow on the next.
 
@@ -105,7 +107,8 @@ Filesystems that are more than nine tenths full:
 const OLD_STYLE: Section = Section {
     title: "OLD STYLE",
     text: "\
-Without -a and -d, operands name disks: an operand with a slash in it, or the name of a file that exists, is a disk image.",
+Without -a and -d, operands name disks: an operand with a slash in it, or the name of a file that exists, is a disk image; \
+any other is a guest of libvirt.",
 };
 
 const EXIT_STATUS: Section = Section {

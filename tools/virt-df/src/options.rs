@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 
 use clap::{ArgMatches, Command, CommandFactory, Parser};
-use virt_common::operands;
 use virt_common::options::{CommonOptions, Disk, finish};
-use virt_common::{DiskOptions, Error, Guest, KeyOptions, Result};
+use virt_common::{DiskOptions, Error, Guest, KeyOptions, Result, domains, operands};
 
 /// The command line of virt-df.
 #[derive(Debug, Parser)]
@@ -56,22 +55,20 @@ pub struct Options {
 
     /// How many guests are examined at a time, at most
     ///
-    /// 0, which is also the default, is the number of processors. With one guest, as without --separate, it has no
-    /// effect.
+    /// 0, which is also the default, is the number of processors. With one guest it has no effect.
     #[arg(short = 'P', value_name = "NR_THREADS", default_value_t = 0, hide_default_value = true)]
     pub(crate) threads: u32,
 
     /// Take each disk for a guest of its own
     ///
     /// Without this option, all disks of the command line belong to one guest. With it, each is examined alone, several
-    /// at a time (see -P), and shown in the order of the command line.
+    /// at a time (see -P), and shown in the order of the command line. The disks of a libvirt guest stay together.
     #[arg(long)]
     separate: bool,
 
     /// Show UUIDs instead of names, of libvirt guests
     ///
-    /// Disk images have no UUID: they are shown by their names. As this version is built without libvirt, the option
-    /// has no effect.
+    /// As in the original, that is so where all guests of libvirt are examined, because none is named.
     #[arg(long)]
     uuid: bool,
 
@@ -84,7 +81,7 @@ impl Options {
     /// The guests that the command line names.
     ///
     /// # Errors
-    /// If it makes no sense, or names a guest of libvirt.
+    /// If it makes no sense, and what libvirt says against a guest.
     pub(crate) fn guests(&self, matches: &ArgMatches) -> Result<Vec<Guest>> {
         if self.human_readable && self.csv {
             return Err(Error::bad_options("-h and --csv do not go together"));
@@ -94,12 +91,12 @@ impl Options {
                 "--separate and --keys-from-stdin do not go together: guests are examined in no order",
             ));
         }
-        let disks = operands::disks(Disk::from_matches(matches)?, &self.operands)?;
-        Ok(if self.separate {
-            disks.into_iter().map(|disk| Guest::new(vec![disk])).collect()
-        } else {
-            vec![Guest::new(disks)]
-        })
+        let added = Disk::from_matches(matches)?;
+        if added.is_empty() && self.operands.is_empty() {
+            return domains::all(matches, self.uuid);
+        }
+        let disks = operands::disks(added, &self.operands, matches)?;
+        Ok(if self.separate { Guest::each(&disks) } else { vec![Guest::new(disks)] })
     }
 }
 

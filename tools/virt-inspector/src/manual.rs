@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, KEYS, Manual, Section};
+use virt_common::manual::{ENVIRONMENT, KEYS, LIBVIRT, Manual, Section};
 
 /// The manual of virt-inspector.
 pub const MANUAL: Manual = Manual {
@@ -17,7 +17,7 @@ process reads the disks, and the virtual machine may be running.
 All disks that are added with -a belong to one guest. Operands are disks as well, but each is a guest of its own: any \
 number of guests can be examined by one command, several at a time, and one that can't be examined does not keep the others \
 from being reported. (The original takes operands for disks of one guest, and has one guest only.)",
-    sections: &[XML, FIELDS, JSON, SBOM, QUERIES, KEYS, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
+    sections: &[XML, FIELDS, JSON, SBOM, QUERIES, LIBVIRT, KEYS, EXAMPLES, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("virt-df", 1), ("virt-ls", 1), ("guestfish", 1), ("guestfs", 3)],
 };
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use clap::{ArgMatches, Command, CommandFactory, Parser};
 use virt_common::options::{CommonOptions, Disk, finish};
@@ -76,15 +77,18 @@ impl Options {
     /// The guests that the command line names: the disks of `-a` are one, and each operand is one.
     ///
     /// # Errors
-    /// If it makes no sense, or names a guest of libvirt.
+    /// If it makes no sense, and what libvirt says against a guest.
     pub(crate) fn guests(&self, matches: &ArgMatches) -> Result<Vec<Guest>> {
         let added = Disk::from_matches(matches)?;
         // A name that is wrong among several is the failure of its own guest, and not of the rest.
         let guests: Vec<Guest> = if added.is_empty() && self.operands.len() > 1 {
-            let disk = |path: &OsString| Disk { path: path.into(), format: None, blocksize: None };
-            self.operands.iter().map(|path| Guest::new(vec![disk(path)])).collect()
+            let guest = |operand: &OsString| match operands::named(std::slice::from_ref(operand), matches) {
+                Ok(disks) => Guest::new(disks),
+                Err(e) => Guest::refused(operand.as_bytes(), e),
+            };
+            self.operands.iter().map(guest).collect()
         } else {
-            vec![Guest::new(operands::disks(added, &self.operands)?)]
+            vec![Guest::new(operands::disks(added, &self.operands, matches)?)]
         };
         if guests.len() > 1 && self.keys.keys_from_stdin {
             return Err(Error::bad_options(

@@ -101,7 +101,8 @@ impl System {
 /// Examines a guest; `ask` says who is asked for passphrases that the options do not give.
 pub(crate) fn examine(guest: &Guest, fields: &BTreeSet<Field>, options: &Options, ask: Ask) -> Report {
     let mut report = Report::default();
-    match virt_common::launch(&guest.disks, &options.common, &options.keys) {
+    let launched = guest.disks().and_then(|disks| virt_common::launch(disks, &options.common, &options.keys));
+    match launched {
         Ok(handle) => {
             let mut looking = Looking { handle: &handle, guest, fields, report: &mut report };
             let looked = looking.look(&options.keys, ask).and_then(|()| Ok(handle.shutdown()?));

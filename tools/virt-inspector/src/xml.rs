@@ -57,7 +57,7 @@ impl Document {
         }
         let mut xml = Xml { out, depth: 1 };
         xml.element("guest", &[("name", &guest.name)], |xml| {
-            for disk in &guest.disks {
+            for disk in guest.disks().unwrap_or_default() {
                 xml.text("disk", disk.path.as_os_str().as_bytes())?;
             }
             if report.is_inspected {

@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, OLD_STYLE, Section, WINDOWS};
+use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, LIBVIRT, Manual, OLD_STYLE, Section, WINDOWS};
 
 /// The manual of virt-ls.
 pub const MANUAL: Manual = Manual {
@@ -17,7 +17,7 @@ started, mounted or written for it: the disks are read by a locked-down child pr
 running.
 
 Several directories are listed one after the other, with nothing between.",
-    sections: &[MODES, RECORDS, JSON, WINDOWS, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
+    sections: &[MODES, RECORDS, JSON, LIBVIRT, WINDOWS, KEYS, EXAMPLES, OLD_STYLE, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("guestfish", 1), ("guestfs", 3)],
 };
 

@@ -1,6 +1,6 @@
 //! The parts of the manual page that the options do not say.
 
-use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, Manual, Section};
+use virt_common::manual::{ENVIRONMENT, EXIT_STATUS, KEYS, LIBVIRT, Manual, Section};
 
 /// The manual of virt-win-reg.
 pub const MANUAL: Manual = Manual {
@@ -24,7 +24,7 @@ A system that was not shut down leaves changes in the logs beside its hives, the
 while the hive is read, and a message says so; the disk stays as it is.
 
 With --merge it is the other way round: changes in files of that form are made in the registry."#,
-    sections: &[REGISTRY, MERGING, JSON, KEYS, EXAMPLES, DIFFERENCES, EXIT_STATUS, ENVIRONMENT],
+    sections: &[REGISTRY, MERGING, JSON, LIBVIRT, KEYS, EXAMPLES, DIFFERENCES, EXIT_STATUS, ENVIRONMENT],
     see_also: &[("virt-cat", 1), ("virt-inspector", 1), ("hivexregedit", 1), ("guestfs", 3)],
 };
 

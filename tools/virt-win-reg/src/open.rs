@@ -56,7 +56,7 @@ impl Place {
 /// A hive file: its content and that of its logs are disks of the handle.
 pub(crate) fn file(path: &Path, key: &BStr, options: &Options) -> Result<(Guestfs, Place)> {
     let logs = logs_beside(path).map_err(|e| Error::because(path.display().to_string(), e))?;
-    let disk = |path: &Path| Disk { path: path.to_owned(), format: Some("raw".into()), blocksize: None };
+    let disk = |path: &Path| Disk { format: Some("raw".into()), ..Disk::image(path) };
     let disks: Vec<Disk> = [path].into_iter().chain(logs.iter().map(PathBuf::as_path)).map(disk).collect();
     let handle = launch(&disks, &options.common(), &options.keys)?;
     let mut devices = handle.list_devices()?.into_iter();

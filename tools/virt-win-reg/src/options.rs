@@ -116,7 +116,7 @@ impl Options {
     /// What is worked on, and the operands after it.
     ///
     /// # Errors
-    /// If it makes no sense, or names a guest of libvirt.
+    /// If it makes no sense, and what libvirt says against a guest.
     pub(crate) fn target(&self, matches: &ArgMatches) -> Result<(Target, &[OsString])> {
         if let Some(file) = &self.hive {
             return Ok((Target::File(file.clone()), &self.operands));
@@ -127,8 +127,8 @@ impl Options {
         let Some((disk, rest)) = self.operands.split_first() else {
             return Err(Error::bad_options("no disk is given").hint("add a disk image with -a FILE"));
         };
-        let mut disks = operands::disks(Vec::new(), std::slice::from_ref(disk))?;
-        for disk in &mut disks {
+        let mut disks = operands::disks(Vec::new(), std::slice::from_ref(disk), matches)?;
+        for disk in disks.iter_mut().filter(|disk| disk.owner.is_none()) {
             disk.format = self.disks.format.last().cloned().filter(|format| !format.is_empty());
             disk.blocksize = self.disks.blocksize.last().and_then(|size| size.0);
         }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn guest(path: &str, format: Option<&str>) -> Target {
-        Target::Guest(vec![Disk { path: path.into(), format: format.map(Into::into), blocksize: None }])
+        Target::Guest(vec![Disk { format: format.map(Into::into), ..Disk::image(path) }])
     }
 
     fn wanted(key: &str, value: Option<&str>) -> Wanted {
@@ -238,7 +238,6 @@ mod tests {
             (&["./a"], "no key is given"),
             (&["-a", "a"], "no key is given"),
             (&["--hive", "h", "a", "b", "c"], "c: there is a key and a value already"),
-            (&["fedora", "K"], "guest ‘fedora’: libvirt support is not built in yet"),
         ] {
             assert_eq!(parsed(arguments).unwrap_err().to_string(), text, "{arguments:?}");
         }
