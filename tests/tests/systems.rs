@@ -137,32 +137,111 @@ fn a_container_on_a_disk_is_a_system() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn the_files_of_an_ostree_are_said_to_be_in_its_deployment() -> Result<()> {
-    let shop = Workshop::new()?;
-    let deployment = format!("/ostree/deploy/fedora/deploy/{}.0", "0123456789abcdef".repeat(4));
-    let release = "ID=fedora\nVERSION_ID=40\nPRETTY_NAME=\"Fedora CoreOS 40\"\n";
-    let within = |path: &str| format!("{deployment}{path}");
-    let files = [
-        ("/ostree/repo/config".to_owned(), "[core]\n"),
-        (within("/usr/lib/os-release"), release),
-        (within("/usr/bin/"), ""),
-        (within("/bin -> usr/bin"), ""),
-        (within("/etc/os-release -> ../usr/lib/os-release"), ""),
+/// A deployment of ostree by the start of its checksum and its serial number.
+fn deployment(start: &str, serial: u32) -> String {
+    format!("/ostree/deploy/fedora-coreos/deploy/{start:0<64}.{serial}")
+}
+
+/// A Fedora CoreOS as its images are laid out: /boot on the first partition, and two deployments on the second, of which the
+/// newer one is booted.
+fn coreos(shop: &Workshop) -> Result<PathBuf> {
+    let mut root = vec![
+        ("/ostree/repo/config".to_owned(), "[core]\n".to_owned()),
+        ("/ostree/boot.1 -> boot.1.1".into(), String::new()),
+        ("/ostree/deploy/fedora-coreos/var/home/core/note".into(), "hello\n".into()),
+        ("/boot/".into(), String::new()),
     ];
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-    let image = shop.ext4("ostree", &files)?;
+    let mut boot =
+        vec![("/loader -> loader.1".to_owned(), String::new()), ("/grub2/grub.cfg".into(), String::new())];
+    for (start, serial, version) in [("a", 1, "39.20231101.3.0"), ("b", 0, "40.20240519.3.0")] {
+        let top = deployment(start, serial);
+        let link = format!("/ostree/boot.1.1/fedora-coreos/{:0<64}/{serial}", "f");
+        let release = format!(
+            "ID=fedora\nVERSION_ID={}\nOSTREE_VERSION='{version}'\nPRETTY_NAME=\"Fedora CoreOS {version}\"\n",
+            &version[..2]
+        );
+        for (path, text) in [
+            ("/usr/lib/os-release", release.as_str()),
+            ("/usr/bin/", ""),
+            ("/bin -> usr/bin", ""),
+            ("/home -> var/home", ""),
+            ("/ostree -> sysroot/ostree", ""),
+            ("/etc/os-release -> ../usr/lib/os-release", ""),
+            ("/etc/hostname", &format!("host-{start}\n")),
+            // Of a deployment's own /var nothing is seen.
+            ("/var/not-seen", ""),
+            ("/sysroot/", ""),
+            ("/boot/", ""),
+        ] {
+            root.push((format!("{top}{path}"), text.to_owned()));
+        }
+        root.push((format!("{link} -> ../../..{}", top.trim_start_matches("/ostree")), String::new()));
+        let entry =
+            format!("title x\nversion {}\noptions rw ostree=/ostree/boot.1{}\n", 2 - serial, &link[16..]);
+        boot.push((format!("/loader.1/entries/ostree-{}.conf", 2 - serial), entry));
+    }
+    let image = shop.path("coreos");
+    fs::File::create(&image)?.set_len(34 << 20)?;
+    let name = image.to_string_lossy();
+    must("sgdisk", ["-n", "1:2048:+8M", "-n", "2:0:+20M", &name])?;
+    for (what, files, start, size) in [("boot", boot, 1, "8M"), ("root", root, 9, "20M")] {
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let tree = shop.tree(what, &files)?;
+        let (tree, offset) = (tree.to_string_lossy(), format!("offset={}", u64::from(start as u8) << 20));
+        must("mke2fs", ["-q", "-t", "ext4", "-d", &tree, "-E", &offset, &name, size])?;
+    }
+    Ok(image)
+}
+
+#[test]
+fn an_ostree_is_seen_as_the_system_that_boots_sees_it() -> Result<()> {
+    let shop = Workshop::new()?;
+    let image = coreos(&shop)?;
+    let release = "ID=fedora\nVERSION_ID=40\nOSTREE_VERSION='40.20240519.3.0'\n\
+        PRETTY_NAME=\"Fedora CoreOS 40.20240519.3.0\"\n";
+    for (path, text) in [
+        ("/etc/os-release", release),
+        ("/usr/lib/os-release", release),
+        ("/etc/hostname", "host-b\n"),
+        ("/var/home/core/note", "hello\n"),
+        ("/home/core/note", "hello\n"),
+        ("/sysroot/ostree/repo/config", "[core]\n"),
+        ("/ostree/repo/config", "[core]\n"),
+        ("/../../etc/hostname", "host-b\n"),
+        (&format!("{}/etc/hostname", deployment("a", 1)), "host-a\n"),
+    ] {
+        assert_eq!(prints("virt-cat", &[&image], &[path])?, text, "{path}");
+    }
+    let top = prints("virt-ls", &[&image], &["/", "/var", "/boot"])?;
+    assert_eq!(
+        top,
+        "bin\nboot\netc\nhome\nostree\nsysroot\nusr\nvar\nhome\ngrub2\nloader\nloader.1\nlost+found\n"
+    );
+    let copies = shop.path("copies");
+    fs::create_dir(&copies)?;
+    prints("virt-copy-out", &[&image], &["/etc", "/var", &copies.to_string_lossy()])?;
+    assert_eq!(fs::read_to_string(copies.join("etc/hostname"))?, "host-b\n");
+    assert_eq!(fs::read_to_string(copies.join("var/home/core/note"))?, "hello\n");
+    let df = prints("virt-df", &[&image], &[])?;
+    ensure!(df.contains("coreos:/dev/sda1 ") && df.contains("coreos:/dev/sda2 "), "{df}");
     refuses(
         "virt-cat",
         &[&image],
-        &["/etc/os-release"],
-        &format!(
-            "virt-cat: download: /etc/os-release: No such file or directory\n\
-             hint: this system is a deployment of ostree: its files are below {deployment} (and those of /var in \
-             ../../var from there)\n"
-        ),
+        &["/var/not-seen"],
+        "virt-cat: download: /var/not-seen: No such file or directory\n\
+         hint: /var/not-seen was looked for on /dev/sda2, mounted on /var\n",
     )?;
-    ensure!(prints("virt-cat", &[&image], &[&within("/etc/os-release")])? == release);
+    // By hand, the disk is as it is.
+    let path = format!("{}/etc/hostname", deployment("a", 1));
+    ensure!(prints("virt-cat", &[&image], &["-m", "/dev/sda2", &path])? == "host-a\n");
+    let out = run("virt-inspector", ["--no-icon".as_ref(), "--no-applications".as_ref(), image.as_os_str()])?;
+    let xml = out.stdout.as_bstr().to_string();
+    ensure!(
+        out.status == Some(0) && xml.contains("<mountpoint dev=\"/dev/sda1\">/boot</mountpoint>"),
+        "{xml}"
+    );
+    ensure!(xml.contains(&format!("<deployment>{}</deployment>", deployment("b", 0))), "{xml}");
     Ok(())
 }
 

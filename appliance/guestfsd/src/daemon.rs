@@ -21,6 +21,8 @@ pub struct Guestfsd {
     pub(crate) engine: Box<dyn Engine>,
     /// What `inspect_os` found.
     pub(crate) inspection: Option<Inspection>,
+    /// Is what is mounted at `/` a deployment of ostree, and not the filesystem that it is in?
+    pub(crate) is_deployment: bool,
     /// Why the last file transfer failed, for `debug last_error`: the protocol has no place for it.
     pub(crate) last_failure: BString,
     /// Which devices LVM may see, as a piece of its configuration; all if there is none.
@@ -39,6 +41,7 @@ impl Guestfsd {
         Guestfsd {
             engine,
             inspection: None,
+            is_deployment: false,
             last_failure: BString::default(),
             lvm_filter: None,
             inotify: None,

@@ -42,6 +42,12 @@ pub trait Own: Host {
     #[call(1_000_012)]
     fn internal_inspect_deployment(&mut self, root: &Mountable) -> Result<BString>;
 
+    /// Mounts, read-only, what a system sees that ostree runs from the directory `deployment` of the filesystem on `root`: that
+    /// directory as `/`, the `/var` of its stateroot, and the whole filesystem at `/sysroot`. Nothing may be mounted
+    /// yet; what the system mounts besides can be mounted afterwards.
+    #[call(1_000_014, replayed)]
+    fn internal_mount_deployment(&mut self, root: &Mountable, deployment: &PlainString) -> Result<()>;
+
     /// A key of a registry hive and all below it, as `form` says: `reg`, a `.reg` file's text as hivexregedit writes it,
     /// without its first line; `reg-printable`, the same with strings as text; or `json`, objects with commas between
     /// them. With `value`, only that value is sent (the default value if it is empty): in JSON, or `plain`, as hivexget prints it.

@@ -44,6 +44,19 @@ impl Found {
         self.parts.push((role, root));
     }
 
+    /// Keeps the place of a root that is looked at later.
+    pub(super) fn keep_place(&mut self) -> usize {
+        self.parts.push((Role::Other, Root::new("".into())));
+        self.parts.len() - 1
+    }
+
+    /// Adds what is found at a place that was kept.
+    pub(super) fn put(&mut self, place: usize, role: Role, root: Root) {
+        if let Some(part) = self.parts.get_mut(place) {
+            *part = (role, root);
+        }
+    }
+
     pub(super) fn add_medium(&mut self, medium: Root) {
         self.media.push(medium);
     }

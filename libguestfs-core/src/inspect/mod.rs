@@ -36,7 +36,8 @@
 //! * A container's filesystem is a root, and a root whose fstab is a link (NixOS) is found; dnf counts if it is a link.
 //! * Snapshots are no roots ([`Inspection::snapshots`]), whatever they are of, nor are layers of containers; newer
 //!   libguestfs drops those that are equal to the root. Of two copies of one ChromeOS the newer one counts.
-//! * The deployment of an ostree is found (there the disk has no system); `Root::deployment` says where.
+//! * The deployment of an ostree is found (there the disk has no system); `Root::deployment` says where. The filesystem with its
+//!   boot entry is its /boot, if fstab names none.
 //! * Install media are roots of the format `installer`, unless there is an installed system: see `media`.
 //! * Octal escapes in fstab are resolved; more names of devices are translated: by-label, by-partuuid, by-partlabel,
 //!   `/dev/md/NAME`, `subvolid=`, with one disk NVMe, MMC and Smart Array. Enabled mount units of systemd count, and
@@ -85,6 +86,7 @@ pub use guest::{
     Tag, Tree, Trouble, Unlocked, find_any_case,
 };
 pub use osinfo::{osinfo, osinfo_of_windows};
+use ostree::{BootLink, Deployment};
 pub use pe::arch as pe_architecture;
 use root::Medium;
 pub use root::{Inspection, Mount, OsType, Root, Snapshot, Unread};
@@ -105,8 +107,8 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
     let disks = guest.disks()?;
     let mut found = Found::default();
     let mut unread = Vec::new();
-    // What /boot says of ostree, should it come before the root.
     let mut boot_links = Vec::new();
+    let mut ostrees = Vec::new();
     let mut subvolumes = 0;
     for filesystem in &disks.filesystems {
         if filesystem.kind == "swap" {
@@ -121,12 +123,31 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
         match guest.open(filesystem)? {
             Opened::Tree(tree) => {
                 let mut files = Files::new(tree);
-                look(guest, &disks, &mut files, filesystem, &mut boot_links, &mut found)?;
+                boot_links.extend(ostree::boot_links(&mut files, filesystem.mountable.as_bstr())?);
+                if look(guest, &disks, &mut files, filesystem, &mut found)? == Role::Ostree {
+                    ostrees.push((found.keep_place(), filesystem));
+                }
                 unread.extend(files.tree().trouble().map(|why| (filesystem, why)));
             }
             // A partition of a boot loader or a raw one of a database: most disks have one.
             Opened::Nothing => {}
             Opened::Unread(why) => unread.push((filesystem, why)),
+        }
+    }
+    // Their /boot, which says what runs, may come after them.
+    for (place, filesystem) in ostrees {
+        if let Opened::Tree(tree) = guest.open(filesystem)? {
+            let mut files = Files::new(tree);
+            deployed(
+                guest,
+                &disks,
+                &mut files,
+                filesystem.mountable.as_bstr(),
+                &boot_links,
+                place,
+                &mut found,
+            )?;
+            unread.extend(files.tree().trouble().map(|why| (filesystem, why)));
         }
     }
     if let Some(more) = subvolumes.checked_sub(SUBVOLUMES_MAX).filter(|&more| more > 0) {
@@ -155,28 +176,26 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
     Ok(inspection)
 }
 
-/// Looks at one filesystem.
+/// Looks at one filesystem, and says what it is. One of ostree is left for [`deployed`].
 fn look<G: Guest>(
     guest: &mut G,
     disks: &Disks,
     files: &mut Files<G::Tree>,
     filesystem: &Filesystem,
-    boot_links: &mut Vec<BString>,
     found: &mut Found,
-) -> Result<(), G::Error> {
+) -> Result<Role, G::Error> {
     let mountable = filesystem.mountable.as_bstr();
     let role = classify::role(files)?;
-    boot_links.extend(ostree::boot_links(files)?);
+    if role == Role::Ostree {
+        return Ok(role);
+    }
     if role == Role::Root(OsType::Windows)
         && let Some(systemroot) = windows::systemroot(files)?
     {
         let (root, notes) = windows::look(files, disks, mountable, systemroot)?;
         notes.iter().for_each(|note| found.note(mountable, format_args!("{note}")));
         found.add(role, root);
-        return Ok(());
-    }
-    if role == Role::Ostree {
-        return deployed(guest, disks, files, mountable, boot_links, found);
+        return Ok(role);
     }
     let mut root = system::look(guest, disks, files, mountable, role)?;
     let is_medium = media::is_medium(filesystem.kind.as_bstr());
@@ -184,16 +203,16 @@ fn look<G: Guest>(
         // Kept on one medium with what installs it, the root of a live system says more than the files around it.
         if let Some(medium) = media::look(files, mountable)? {
             found.add_medium(medium);
-            return Ok(());
+            return Ok(role);
         }
     }
     if is_medium && matches!(role, Role::Root(_)) {
         root.medium = Some(Medium { live: true, ..Medium::default() });
         found.add_medium(root);
-        return Ok(());
+        return Ok(role);
     }
     found.add(role, root);
-    Ok(())
+    Ok(role)
 }
 
 /// Looks at the deployment that an ostree runs.
@@ -202,10 +221,11 @@ fn deployed<G: Guest>(
     disks: &Disks,
     files: &mut Files<G::Tree>,
     mountable: &BStr,
-    boot_links: &[BString],
+    boot_links: &[BootLink],
+    place: usize,
     found: &mut Found,
 ) -> Result<(), G::Error> {
-    let Some((path, count)) = ostree::deployment(files, boot_links)? else {
+    let Some(Deployment { path, count, boot }) = ostree::deployment(files, boot_links)? else {
         found.note(mountable, format_args!("ostree without a deployment"));
         return Ok(());
     };
@@ -215,6 +235,13 @@ fn deployed<G: Guest>(
     files.enter(path.clone());
     let mut root = system::look(guest, disks, files, mountable, Role::Root(OsType::Linux))?;
     root.deployment = Some(path);
-    found.add(Role::Root(OsType::Linux), root);
+    // Fedora CoreOS mounts it without a line in fstab.
+    if let Some(boot) = boot.filter(|_| root.fstab.iter().all(|mount| mount.mountpoint != "/boot")) {
+        if root.fstab.iter().all(|mount| mount.mountpoint != "/") {
+            root.fstab.insert(0, Mount { mountable: mountable.into(), mountpoint: "/".into() });
+        }
+        root.fstab.push(Mount { mountable: boot, mountpoint: "/boot".into() });
+    }
+    found.put(place, Role::Root(OsType::Linux), root);
     Ok(())
 }

@@ -9,7 +9,7 @@
 //!
 //! Which of several deployments runs is what the first boot entry says; without any, the one of the highest version.
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::guest::{Files, Tree};
 use super::release;
@@ -22,23 +22,46 @@ const NAMES_MAX: usize = 64;
 /// Longest boot entry in bytes that is read.
 const ENTRY_MAX: usize = 65_536;
 /// Where boot entries are: in a filesystem for /boot, and in one with /boot as a directory.
-const ENTRIES: &[&str] = &["/loader/entries", "/boot/loader/entries"];
+const ENTRIES: [(&str, bool); 2] = [("/loader/entries", true), ("/boot/loader/entries", false)];
 
-/// The boot entries of ostree on a filesystem: the links that they name, the one that is booted first.
-pub(super) fn boot_links<T: Tree>(files: &mut Files<T>) -> Result<Vec<BString>, T::Error> {
+/// A boot entry of ostree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BootLink {
+    /// The link to the deployment.
+    path: BString,
+    /// The highest is booted.
+    version: u64,
+    /// The filesystem with the entry, if that is a system's `/boot`.
+    boot: Option<BString>,
+}
+
+/// A deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Deployment {
+    /// Its directory, without links.
+    pub(super) path: BString,
+    /// How many there are.
+    pub(super) count: usize,
+    /// What is its `/boot`, if that is a filesystem of its own.
+    pub(super) boot: Option<BString>,
+}
+
+/// The boot entries of ostree on the filesystem `mountable`.
+pub(super) fn boot_links<T: Tree>(files: &mut Files<T>, mountable: &BStr) -> Result<Vec<BootLink>, T::Error> {
     let mut entries = Vec::new();
-    for directory in ENTRIES {
+    for (directory, is_boot) in ENTRIES {
         for name in files.names(directory.as_bytes(), NAMES_MAX)? {
             if !name.starts_with(b"ostree-") || !name.ends_with(b".conf") {
                 continue;
             }
             let path = [directory.as_bytes(), b"/", &name].concat();
-            entries.extend(files.read(&path, ENTRY_MAX)?.and_then(|text| entry(&text)));
+            let Some((version, path)) = files.read(&path, ENTRY_MAX)?.and_then(|text| entry(&text)) else {
+                continue;
+            };
+            entries.push(BootLink { path, version, boot: is_boot.then(|| mountable.into()) });
         }
     }
-    // The specification of boot loaders: the highest version comes first.
-    entries.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
-    Ok(entries.into_iter().map(|(_, link)| link).collect())
+    Ok(entries)
 }
 
 /// The version of a boot entry, and the link to the deployment.
@@ -61,11 +84,11 @@ fn entry(text: &[u8]) -> Option<(u64, BString)> {
     Some((version, link?))
 }
 
-/// The deployment that the system on this filesystem runs, as a path without links, and how many there are.
+/// The deployment that the system on this filesystem runs.
 pub(super) fn deployment<T: Tree>(
     files: &mut Files<T>,
-    boot_links: &[BString],
-) -> Result<Option<(BString, usize)>, T::Error> {
+    boot_links: &[BootLink],
+) -> Result<Option<Deployment>, T::Error> {
     let mut found = Vec::new();
     for stateroot in files.names(DEPLOYMENTS.as_bytes(), NAMES_MAX)? {
         let directory = [DEPLOYMENTS.as_bytes(), b"/", &stateroot, b"/deploy"].concat();
@@ -80,13 +103,16 @@ pub(super) fn deployment<T: Tree>(
         }
     }
     found.truncate(NAMES_MAX);
-    for link in boot_links {
-        let Some(path) = files.directory(link)? else { continue };
+    let count = found.len();
+    let mut links: Vec<&BootLink> = boot_links.iter().collect();
+    // The specification of boot loaders: the highest version comes first.
+    links.sort_by_key(|link| std::cmp::Reverse(link.version));
+    for link in links {
+        let Some(path) = files.directory(&link.path)? else { continue };
         if found.contains(&path) {
-            return Ok(Some((path, found.len())));
+            return Ok(Some(Deployment { path, count, boot: link.boot.clone() }));
         }
     }
-    let count = found.len();
     let mut newest = None;
     for path in found {
         let version = release::of_deployment(files, &path)?;
@@ -94,7 +120,7 @@ pub(super) fn deployment<T: Tree>(
             newest = Some((version, path));
         }
     }
-    Ok(newest.map(|(_, path)| (path, count)))
+    Ok(newest.map(|(_, path)| Deployment { path, count, boot: None }))
 }
 
 /// Is this `CHECKSUM.SERIAL`?

@@ -205,6 +205,11 @@ pub fn mount_system(handle: &Guestfs, root: &BString, mut warn: impl FnMut(Error
     let mut mounts: Vec<(BString, BString)> = handle.inspect_get_mountpoints(root)?.0;
     // A mountpoint comes after the one that it lies in.
     mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
+    let deployment = handle.inspect_deployment(root)?;
+    if deployment != "/" {
+        handle.internal_mount_deployment(root, &deployment)?;
+        mounts.retain(|(mountpoint, _)| mountpoint != "/");
+    }
     for (mountpoint, device) in &mounts {
         if let Err(e) = handle.mount_ro(device, mountpoint) {
             if mountpoint == "/" || !handle.is_ready() {
@@ -293,26 +298,12 @@ pub fn about_path(handle: &Guestfs, path: &[u8], error: libguestfs_core::Error) 
     if !daemons {
         return error;
     }
-    if let Some(deployment) = deployment(handle) {
-        return error.hint(format!(
-            "this system is a deployment of ostree: its files are below {deployment} (and those of /var in ../../var \
-             from there)"
-        ));
-    }
     match mounted_at(handle, path) {
         Some((device, mountpoint)) => {
             error.hint(format!("{} was looked for on {device}, mounted on {mountpoint}", path.as_bstr()))
         }
         None => error,
     }
-}
-
-/// Where the system is that is mounted, if that is a deployment of ostree.
-fn deployment(handle: &Guestfs) -> Option<BString> {
-    // Of filesystems that were mounted by hand, nothing is known.
-    let roots = handle.inspect_get_roots().ok()?;
-    let [root] = roots.as_slice() else { return None };
-    handle.inspect_deployment(root).ok().filter(|path| path != "/")
 }
 
 /// The filesystem that `path` is on, links aside: device and mountpoint.

@@ -1,12 +1,13 @@
 //! Mounting, and what is mounted.
 
 use bstr::{BStr, BString, ByteSlice};
+use disk::fs::FileType;
 use disk::fs::ntfs::Ntfs;
 use libguestfs_core::Result;
 use libguestfs_core::api::{Hashtable, InternalMountable, MOUNTABLE_BTRFSVOL, MOUNTABLE_DEVICE, UmountOpts};
 
 use crate::Guestfsd;
-use crate::engine::{MountRequest, Mountable, UmountHow};
+use crate::engine::{Last, MountRequest, Mountable, UmountHow};
 use crate::error::{At, Failure, refused};
 
 impl Guestfsd {
@@ -48,12 +49,52 @@ impl Guestfsd {
         self.mount_as(options, vfstype, mountable, at)
     }
 
+    pub(crate) fn internal_mount_deployment(&mut self, root: &BStr, deployment: &BStr) -> Result<()> {
+        let at = "internal_mount_deployment";
+        if !self.engine.mount_points().is_empty() {
+            return Err(refused(format!("{at}: something is mounted already")));
+        }
+        self.mount_ro(root, "/".into())?;
+        let directories = self.directories_of(deployment);
+        let mounted = self.engine.mount_directories(&directories).at(format_args!("{at}: {deployment}"));
+        if mounted.is_err() {
+            self.umount_all()?;
+        }
+        self.is_deployment = mounted.is_ok();
+        mounted
+    }
+
+    /// What a system sees where that ostree runs from `deployment`, in the root filesystem as it is mounted
+    /// (ostree-prepare-root(1); ostree's manual, "Anatomy of an OSTree repository" and "Deployments").
+    fn directories_of(&self, deployment: &BStr) -> Vec<(BString, BString)> {
+        let within = |path: &str| BString::from([deployment.as_bytes(), path.as_bytes()].concat());
+        let kind = |path: &BString| {
+            let status = self.tree().status(path.as_bstr(), Last::Itself);
+            status.ok().map(|status| status.metadata.file_type)
+        };
+        let is_directory = |path: &BString| kind(path) == Some(FileType::Directory);
+        let mut directories = vec![(deployment.to_owned(), BString::from("/"))];
+        let mut show = |from: BString, at: &str| {
+            if is_directory(&from) && is_directory(&within(at)) {
+                directories.push((from, at.into()));
+            }
+        };
+        show("/".into(), "/sysroot");
+        show(within("/../../var"), "/var");
+        // Only if the boot loader's entries are in this filesystem; else another one is mounted there.
+        if kind(&"/boot/loader".into()).is_some() {
+            show("/boot".into(), "/boot");
+        }
+        directories
+    }
+
     pub(crate) fn umount(&mut self, what: &BStr, opts: &UmountOpts) -> Result<()> {
         let how = UmountHow { force: opts.force.unwrap_or(false), lazy: opts.lazyunmount.unwrap_or(false) };
         self.engine.umount(what, how).at(what)
     }
 
     pub(crate) fn umount_all(&mut self) -> Result<()> {
+        self.is_deployment = false;
         self.engine.umount_all().at("umount_all")
     }
 

@@ -30,7 +30,10 @@ impl Guestfsd {
         let call = "internal_list_packages";
         self.need_root(call)?;
         // Only a root that inspection found.
-        let deployment = self.internal_inspect_deployment(root)?;
+        let mut deployment = self.internal_inspect_deployment(root)?;
+        if self.is_deployment {
+            deployment = "/".into();
+        }
         let formats = if format.is_empty() {
             Format::ALL.to_vec()
         } else {

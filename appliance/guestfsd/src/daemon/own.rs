@@ -14,6 +14,7 @@ impl Own for Guestfsd {
         internal_inspect_unread() -> Vec<BString>;
         internal_inspect_snapshots(root: &Mountable) -> Vec<BString>;
         internal_inspect_deployment(root: &Mountable) -> BString;
+        internal_mount_deployment(root: &Mountable, deployment: &PlainString) -> ();
         internal_registry_export(hive: &DevOrPath, logs: &DeviceList, key: &PlainString, content: &mut FileOut<'_>, opts: &InternalRegistryExportOpts) -> ();
         internal_registry_notes() -> Vec<BString>;
         internal_mount_warnings() -> Vec<BString>;

@@ -212,6 +212,14 @@ pub trait Engine: Debug + Send {
     /// What `mount(2)` or `mount(8)` would say.
     fn mount(&mut self, request: MountRequest<'_>) -> Result<()>;
 
+    /// Puts directories of what is mounted in its place: everything is unmounted, and each directory is then seen at a place of
+    /// its own, read-only if its filesystem was. It is given by its path before, and where it is seen after that; the
+    /// first one must be seen at `/`, and the others within those before them.
+    ///
+    /// # Errors
+    /// What `open(2)` or `mount(2)` would say. Where that is found out late, some or all mounts are gone.
+    fn mount_directories(&mut self, directories: &[(BString, BString)]) -> Result<()>;
+
     /// Undoes the last mount of a device or at a path.
     ///
     /// # Errors

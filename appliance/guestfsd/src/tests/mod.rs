@@ -21,6 +21,7 @@ use crate::engine::native::{Drive, Native};
 
 mod btrfs;
 mod content;
+mod deployment;
 mod devices;
 mod dynamic;
 mod equality;

@@ -87,4 +87,8 @@ fn packages_of_an_ostree_are_those_of_its_deployment() {
     daemon.mount_ro(b("/dev/sda"), b("/")).unwrap();
     let found = list(&mut daemon, "").unwrap();
     assert_eq!(found.packages.iter().map(|package| package.name.clone()).collect::<Vec<_>>(), ["inside"]);
+    // And so they are if that is what is mounted.
+    daemon.umount_all().unwrap();
+    daemon.internal_mount_deployment(b("/dev/sda"), b(&format!("/{deployment}"))).unwrap();
+    assert_eq!(list(&mut daemon, "").unwrap(), found);
 }

@@ -184,9 +184,19 @@ fn an_ostree_is_the_deployment_that_boots() {
         tree
     };
     let boot = add(MemTree::default(), "").file("/grub2/grub.cfg", "");
-    let apart = MemGuest::new().filesystem("/dev/sda3", boot).filesystem("/dev/sda4", ostree());
+    let apart = MemGuest::new().filesystem("/dev/sda3", boot.clone()).filesystem("/dev/sda4", ostree());
     let inspection = run(apart);
     assert_eq!(facts(&inspection.roots[0]), (deployment("a", 1), "host-a".into(), 39));
+    assert_eq!(mounts(&inspection.roots[0]), ["/dev/sda3 on /boot", "/dev/sda4 on /"]);
+    // It may come after it, and other roots stay where they are.
+    let later = MemGuest::new()
+        .filesystem("/dev/sda1", ostree())
+        .filesystem("/dev/sda2", debian("12.5", ""))
+        .filesystem("/dev/sda3", boot);
+    let inspection_of_later = run(later);
+    let found: Vec<_> = inspection_of_later.roots.iter().map(|root| root.mountable.to_string()).collect();
+    assert_eq!(found, ["/dev/sda1", "/dev/sda2"]);
+    assert_eq!(facts(&inspection_of_later.roots[0]), (deployment("a", 1), "host-a".into(), 39));
     let note = format!("/dev/sda4: 2 deployments of ostree, of which {} is looked at", deployment("a", 1));
     assert_eq!(inspection.notes, [note]);
     let inside = only(MemGuest::new().filesystem("/dev/sda4", add(ostree(), "/boot")));

@@ -387,6 +387,10 @@ impl Engine for Kernel {
         self.mount_filesystem(request)
     }
 
+    fn mount_directories(&mut self, directories: &[(BString, BString)]) -> Result<()> {
+        self.bind_directories(directories)
+    }
+
     fn umount(&mut self, path_or_device: &BStr, how: UmountHow) -> Result<()> {
         self.umount_what(path_or_device, how)
     }

@@ -13,7 +13,9 @@ use disk::probe::Usage;
 use disk::{ErrorKind, ReadAt};
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
+};
 
 use super::mountinfo::{self, Mount};
 use super::sysroot::descriptor_path;
@@ -191,6 +193,29 @@ impl Kernel {
             )
         })?;
         self.sysroot().served_at(request.at, &target)
+    }
+
+    /// See [`Engine::mount_directories`]. Each directory becomes a mount without a place, which outlives the unmounting
+    /// (open_tree(2), move_mount(2)).
+    pub(super) fn bind_directories(&self, directories: &[(BString, BString)]) -> Result<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let mut mounts = Vec::new();
+        for (from, at) in directories {
+            let directory = self.sysroot().open(from.as_bstr(), flags, Mode::empty())?;
+            let clone = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_EMPTY_PATH;
+            mounts.push((open_tree(&directory, c"", clone)?, at));
+        }
+        self.umount_everything()?;
+        for (mount, at) in &mounts {
+            let target = self.sysroot().open(at.as_bstr(), flags, Mode::empty())?;
+            let by_descriptors =
+                MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            move_mount(mount, c"", &target, c"", by_descriptors)?;
+        }
+        self.forget_numbers();
+        Ok(())
     }
 
     fn canonical_path(&self, path: &BStr) -> Result<BString> {

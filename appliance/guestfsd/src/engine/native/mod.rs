@@ -132,6 +132,10 @@ impl Engine for Native {
         mounts::mount(&mut self.devices, &mut self.tree, request)
     }
 
+    fn mount_directories(&mut self, directories: &[(BString, BString)]) -> Result<()> {
+        mounts::mount_directories(&mut self.tree, directories)
+    }
+
     /// Nothing here is ever held by a program or by what is not yet written: to force it changes nothing.
     fn umount(&mut self, path_or_device: &BStr, _how: UmountHow) -> Result<()> {
         mounts::umount(&self.devices, &mut self.tree, path_or_device)

@@ -201,6 +201,29 @@ pub(super) fn mount(devices: &mut Devices, tree: &mut NativeTree, request: Mount
     tree.change_mounts(|mounts| mounts.add(mount))
 }
 
+/// See [`Engine::mount_directories`](crate::engine::Engine::mount_directories).
+pub(super) fn mount_directories(tree: &mut NativeTree, directories: &[(BString, BString)]) -> Result<()> {
+    let mut found = Vec::new();
+    for (from, at) in directories {
+        let node = directory(tree, from.as_bstr())?.node();
+        let mount = tree.mounts().get(node.mount).filter(|_| node.mount != SYSROOT).ok_or(Errno::EINVAL)?;
+        found.push((Arc::clone(&mount.fs), node.inode, mount.device_number, mount.mountable.clone(), at));
+    }
+    tree.change_mounts(Mounts::clear);
+    for (fs, root, device_number, mountable, at) in found {
+        let walk = directory(tree, at.as_bstr())?;
+        let mount = Mount { fs, root, device_number, mountable, at: walk.node(), path: walk.into_path() };
+        tree.change_mounts(|mounts| mounts.add(mount))?;
+    }
+    Ok(())
+}
+
+/// The directory that a path leads to.
+fn directory(tree: &NativeTree, path: &BStr) -> Result<Walk> {
+    let walk = Walk::resolve(tree, path, Last::Follow)?;
+    if walk.file_type() == FileType::Directory { Ok(walk) } else { Err(Errno::ENOTDIR.into()) }
+}
+
 /// May a filesystem that is `found` be mounted as `asked`? The ext4 driver mounts its forerunners too.
 fn kind_fits(asked: &BStr, found: &str) -> bool {
     asked.is_empty()
