@@ -55,8 +55,8 @@ fn five_guests(directory: &Path) -> Result<String> {
     host(
         directory,
         &[
-            ("empty", &[cdrom.clone()]),
-            ("1", &[mini.clone(), cdrom]),
+            ("empty", std::slice::from_ref(&cdrom)),
+            ("1", &[mini.clone(), cdrom.clone()]),
             ("gone", &[gone]),
             ("far away", &[mini, network]),
             ("win", &[disk(&windows, "qcow2", "vda")]),
