@@ -41,6 +41,11 @@ const PACKED: &[&str] = &[
     r#"genisoimage -quiet -J -D -o "$2" "$1""#,
     r#"mkfs.fat -C -F 12 "$2" 200 >/dev/null && mcopy -s -i "$2" "$1/small" "$1/directory" ::"#,
     concat!("xz -dc '", env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/ntfs/small.img.xz' >\"$2\""),
+    concat!(
+        "xz -dc '",
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../disk/tests/data/iso9660/mkzftree.img.xz' >\"$2\""
+    ),
 ];
 
 /// Sectors of a database up to the last record of the disk crate's dynamic disks, and where the database is put.

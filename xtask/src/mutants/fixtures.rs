@@ -116,6 +116,7 @@ const FIXTURES: &[(&str, Kind)] = &[
     ("erofs-lz4-large", Kind::Packed(r#"mkfs.erofs -zlz4 -C65536 -Eztailpacking "$2" "$1""#)),
     ("iso9660-rock", Kind::Packed(r#"genisoimage -quiet -R -o "$2" "$1""#)),
     ("iso9660-joliet", Kind::Packed(r#"genisoimage -quiet -J -joliet-long -D -o "$2" "$1""#)),
+    ("iso9660-zisofs", Kind::Packed(r#"xz -dc <iso9660/zisofs-64k.img.xz >"$2""#)),
     ("udf", Kind::Packed(r#"xz -dc <udf/hd201-512.img.xz >"$2""#)),
     ("udf-metadata", Kind::Packed(r#"python3 udf/make.py metadata "$2""#)),
     ("udf-virtual", Kind::Packed(r#"python3 udf/make.py virtual201 "$2""#)),

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! Iso9660 ── volume (descriptors) ── record (directories) ─┬─ rock (Rock Ridge)
-//!                                                          └─ name (plain names, Joliet)
+//!         └─ file ── zisofs (compressed files)             └─ name (plain names, Joliet)
 //! ```
 //!
 //! Rock Ridge goes before Joliet, and Joliet before plain names. An inode is the byte where its record stands; that of a
 //! directory is its own first record, as in Linux, where an inode's number is that divided by 32. A directory that was
 //! moved because it lay too deep shows in its old place.
 //!
-//! Refused are interleaved files, which Linux shows as empty, zisofs (compressed files), the High Sierra format, and
+//! Refused are interleaved files, which Linux shows as empty, the High Sierra format, and
 //! volumes that are also UDF: those `mount` takes for UDF, and so does this crate. What Linux hides because its entries are damaged is `Corrupt`.
 
 mod file;
@@ -18,6 +18,7 @@ mod name;
 mod record;
 mod rock;
 mod volume;
+mod zisofs;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use self::file::{File, Section};
 use self::record::Record;
 use self::rock::{Attributes, Name, Presence, Protocol};
 use self::volume::Volume;
+use self::zisofs::Zisofs;
 use super::{DeviceNumber, DirEntry, FileData, FileType, Filesystem, FsStats, InodeId, Metadata, Xattr};
 use crate::{Context, Error, ErrorKind, ReadAt, Result, probe};
 
@@ -160,9 +162,9 @@ impl Iso9660 {
                 stored = stored.saturating_add(section.size()?.into());
             }
         }
-        let size = match (&attributes.link, attributes.real_size) {
+        let size = match (&attributes.link, &attributes.compressed) {
             (Some(link), _) => link.len,
-            (None, Some(size)) => size.into(),
+            (None, Some(form)) => form.size.into(),
             (None, None) => stored,
         };
         Ok(Inode { record, attributes, file_type, size, stored })
@@ -278,9 +280,6 @@ impl Filesystem for Iso9660 {
         if inode.file_type != FileType::Regular {
             return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));
         }
-        if inode.attributes.real_size.is_some() {
-            return Err(Error::unsupported("a file that is compressed (zisofs)"));
-        }
         let mut sections: Vec<Section> = Vec::new();
         for record in self.sections(inode.record)? {
             let start = sections.last().map_or(0, |last| last.range.end);
@@ -292,7 +291,11 @@ impl Filesystem for Iso9660 {
             let end = start.saturating_add(record.size()?.into());
             sections.push(Section { range: start..end, at: self.block_at(record.block()?) });
         }
-        Ok(Box::new(File::new(&self.source, sections)))
+        let file = File::new(&self.source, sections);
+        Ok(match inode.attributes.compressed {
+            Some(form) => Box::new(Zisofs::new(file, form)?),
+            None => Box::new(file),
+        })
     }
 
     fn read_link(&self, inode: InodeId) -> Result<BString> {

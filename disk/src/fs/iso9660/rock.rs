@@ -1,7 +1,6 @@
 //! Rock Ridge: what POSIX has and ISO 9660 has not, in entries behind the names of directory records.
 //!
-//! Sources: IEEE P1281 (System Use Sharing Protocol 1.12), IEEE P1282 (Rock Ridge Interchange Protocol 1.12), and for
-//! compressed files the description of zisofs in libburnia's documents. Which entries count, and where Linux is more
+//! Sources: IEEE P1281 (System Use Sharing Protocol 1.12), IEEE P1282 (Rock Ridge Interchange Protocol 1.12). Which entries count, and where Linux is more
 //! forgiving than the protocol, is as in Linux.
 
 use std::ops::ControlFlow;
@@ -10,6 +9,7 @@ use bstr::BString;
 
 use super::Iso9660;
 use super::record::{Record, time};
+use super::zisofs::Compressed;
 use crate::bytes::Fields;
 use crate::fs::{DeviceNumber, Timestamp};
 use crate::{Context, Error, ErrorKind, Result};
@@ -84,8 +84,8 @@ pub(super) struct Attributes {
     pub(super) link: Option<Link>,
     /// Block of the directory that stands here.
     pub(super) relocated: Option<u32>,
-    /// Bytes of the file, which is compressed.
-    pub(super) real_size: Option<u32>,
+    /// How the file is compressed, if it is.
+    pub(super) compressed: Option<Compressed>,
 }
 
 /// An entry `PX`.
@@ -303,9 +303,10 @@ impl Iso9660 {
                     }
                 }
                 [b'C', b'L'] => all.relocated = Some(entry.le32(4)?),
-                [b'Z', b'F'] if entry.slice(HEADER, 2)? == b"pz" => all.real_size = Some(entry.le32(8)?),
-                [b'Z', b'F'] => {
-                    return Err(Error::unsupported("a file that is compressed in an unknown way"));
+                // Linux does not look at other ways to compress.
+                [b'Z', b'F'] if entry.slice(HEADER, 2)? == b"pz" => {
+                    let (header, bits, size) = (entry.u8(6)?, entry.u8(7)?, entry.le32(8)?);
+                    all.compressed = Compressed::read(header, bits, size).or(all.compressed);
                 }
                 _ => {}
             }
