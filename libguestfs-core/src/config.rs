@@ -69,6 +69,20 @@ pub(crate) fn from_environment() -> Result<Settings> {
     settings_from(|name| std::env::var_os(name))
 }
 
+/// The time that documents bear in place of the present one, so that they can be made again as they were: the variable
+/// `SOURCE_DATE_EPOCH`, in seconds since 1970 (reproducible-builds.org's specification).
+///
+/// # Errors
+/// If it has a value that is no number.
+pub fn source_date_epoch() -> Result<Option<i64>> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let Some(value) = std::env::var_os(NAME) else { return Ok(None) };
+    let seconds = value.to_str().and_then(|value| value.parse().ok());
+    seconds
+        .map(Some)
+        .ok_or_else(|| Error::usage(format!("{NAME} is no number of seconds: {}", value.display())))
+}
+
 /// The words that libguestfs takes for a truth value.
 fn truth(name: &str, value: &str) -> Result<bool> {
     match value.to_ascii_lowercase().as_str() {

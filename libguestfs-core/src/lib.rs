@@ -32,6 +32,7 @@ mod sys;
 pub mod tar;
 pub mod wire;
 
+pub use config::source_date_epoch;
 pub use error::{Error, ErrorKind, NEEDS_APPLIANCE, Result};
 pub use handle::{AddDriveOpts, Event, EventSet, Guestfs, Settings, Value};
 pub use nix::errno::Errno;

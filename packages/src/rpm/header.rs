@@ -34,6 +34,9 @@ const STRING_ARRAY: u32 = 8;
 /// Of several translations the first is in English.
 const I18NSTRING: u32 = 9;
 
+/// What rpm writes where it has no text; the header of a public key has that.
+const NONE: &str = "(none)";
+
 /// Tags (`rpmTag`).
 const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
@@ -94,6 +97,9 @@ pub(crate) fn package(blob: &mut dyn Blob) -> Result<Package> {
                 }
             }
         }
+    }
+    if package.source_package == NONE {
+        package.source_package.clear();
     }
     if package.name.is_empty() || package.version.is_empty() {
         return broken("a package has no name or no version");

@@ -11,7 +11,7 @@
 //!   keys         keys of encrypted devices, from options, standard input or the terminal
 //!   guest        disks, launch, and either inspection or -m: a handle with the guest's filesystems mounted
 //!   windows      paths with drive letters
-//!   waiting      the bar while an appliance starts
+//!   waiting      the bar while an appliance starts, or while many guests are examined
 //!   fleet        a guest among others, where a tool examines many
 //!   output       standard output, in large pieces; a reader that goes away is no error
 //!   json         names that may not be UTF-8, in JSON

@@ -16,6 +16,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
+use crate::waiting::Guests;
 use crate::{Error, Result};
 
 /// Results that may wait for a slower item before them, for each worker.
@@ -71,6 +72,7 @@ fn hand_out<T, R>(
     take: &mut impl FnMut(&T, R) -> Result<()>,
 ) -> Result<()> {
     let mut early = BTreeMap::new();
+    let mut waiting = Guests::new(items.len());
     for (turn, item) in items.iter().enumerate() {
         let result = loop {
             if let Some(result) = early.remove(&turn) {
@@ -80,7 +82,7 @@ fn hand_out<T, R>(
                 results.recv().map_err(|_| Error::new("a thread ended before its guest was done"))?;
             early.insert(number, result);
         };
-        take(item, result)?;
+        waiting.one_more(|| take(item, result))?;
         handed.one_more();
     }
     Ok(())

@@ -121,13 +121,16 @@ An object for each system, with the fields that it has. Versions are numbers; "d
 "device", and the others are as above. The key is missing if the guest could not be opened.
 
 = applications
-An object for each package, with "format" (deb, rpm, apk, pacman, ebuild, xbps, pkg, snap, flatpak), "name", "epoch" (a
+An object for each package, with "format" (deb, rpm, apk, pacman, ebuild, xbps, pkg, opkg, pkgtools, snap, \
+flatpak, windows), "name", "epoch" (a
 number; only where the package states one), "version", "release", "arch", "state" (how far it is installed, in dpkg's words),
 "display_name", "install_path", "publisher", "maintainer", "vendor", "url", "source_package", "section", "license", "class",
 "summary", "description", and "install_time" (seconds since 1970). What a package does not state is left out.
 
 = warnings, errors
 Messages: what was passed over, and what failed.
+
+The sources have a JSON Schema of it: tools/virt-inspector/virt-inspector.schema.json.
 
 A text that is not valid UTF-8 is there twice: under its key with U+FFFD for what is not UTF-8, and exactly under a second
 key that ends in "_base64", as Base64 of its bytes."#,
@@ -141,7 +144,8 @@ image, which has operating systems, which have packages. Each package has its pa
 (pkg:deb/debian/bash@5.2.15-2?arch=amd64&distro=debian-12), by which scanners know it; \"upstream\" in the URL is its source \
 package. Licenses are there where the database states them, in its words, and nothing is guessed.
 
-The number of a document is made from its content: it is the same for the same image. A guest that can't be opened has \
+The number of a document is made from its content: it is the same for the same image. With the variable SOURCE_DATE_EPOCH \
+(seconds since 1970), so is its time, and with that the whole document. A guest that can't be opened has \
 no document; the error and the exit status tell.",
 };
 

@@ -23,7 +23,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     }
     let guests = options.guests(matches)?;
     let fields = options.wanted();
-    let mut form = Form::begin(options, guests.len() > 1, &mut session.out).map_err(broken)?;
+    let mut form = Form::begin(options, guests.len() > 1, &mut session.out)?;
     let workers = parallel::workers(options.threads, guests.len());
     // Several guests are examined at once, and could not ask one after the other.
     let ask = if guests.len() == 1 { Ask::User } else { Ask::Nobody };
@@ -42,22 +42,22 @@ enum Form {
         xml: Vec<u8>,
     },
     Json,
-    Sbom(sbom::Form),
+    Sbom(sbom::Bills),
 }
 
 impl Form {
-    fn begin(options: &Options, has_many: bool, out: &mut dyn Write) -> io::Result<Form> {
+    fn begin(options: &Options, has_many: bool, out: &mut dyn Write) -> Result<Form> {
         if options.json {
             return Ok(Form::Json);
         }
         if let Some(query) = options.xpath.clone() {
             let mut xml = Vec::new();
-            let document = Document::begin(has_many, &mut xml)?;
+            let document = Document::begin(has_many, &mut xml).map_err(broken)?;
             return Ok(Form::Found { query, document, xml });
         }
         match options.sbom {
-            Some(form) => Ok(Form::Sbom(form)),
-            None => Document::begin(has_many, out).map(Form::Xml),
+            Some(form) => sbom::Bills::new(form).map(Form::Sbom),
+            None => Document::begin(has_many, out).map(Form::Xml).map_err(broken),
         }
     }
 
@@ -68,7 +68,7 @@ impl Form {
             Form::Found { document, xml, .. } => document.guest(guest, report, xml),
             Form::Json => json::line(guest, report, out),
             // Of a guest that could not be opened there is nothing to list.
-            Form::Sbom(form) if report.is_inspected => sbom::document(*form, guest, report, out),
+            Form::Sbom(bills) if report.is_inspected => bills.document(guest, report, out),
             Form::Sbom(_) => Ok(()),
         }
         .map_err(broken)?;

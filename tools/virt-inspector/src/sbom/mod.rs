@@ -8,7 +8,8 @@
 //! ```
 //!
 //! What is not known (licenses of a Debian package, say) is left out or `NOASSERTION`, never guessed. The number of a
-//! document is made from its content, so that two runs on the same image differ in the time only.
+//! document is made from its content, so that two runs on the same image differ in the time only, and not at all under
+//! SOURCE_DATE_EPOCH.
 
 mod cyclonedx;
 mod purl;
@@ -19,9 +20,10 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use libguestfs_core::packages::Package;
+use libguestfs_core::source_date_epoch;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use virt_common::Guest;
+use virt_common::{Error, Guest, Result};
 
 use crate::field::Field;
 use crate::report::{Report, System};
@@ -36,16 +38,38 @@ pub(crate) enum Form {
     Spdx,
 }
 
-/// Writes the document of a guest, in a line of its own.
-pub(crate) fn document(form: Form, guest: &Guest, report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let name = guest.name.to_string();
-    let created = Timestamp::now();
-    let document = match form {
-        Form::CycloneDx => cyclonedx::document(&name, report, created),
-        Form::Spdx => spdx::document(&name, report, created),
-    };
-    serde_json::to_writer(&mut *out, &document)?;
-    out.write_all(b"\n")
+/// What documents of one run have in common.
+#[derive(Debug)]
+pub(crate) struct Bills {
+    form: Form,
+    created: Timestamp,
+}
+
+impl Bills {
+    /// Documents of this form, made now, or when the environment says.
+    ///
+    /// # Errors
+    /// If it says what is no time.
+    pub(crate) fn new(form: Form) -> Result<Bills> {
+        let stated = source_date_epoch().map_err(|e| Error::bad_options(e.to_string()))?;
+        let created = match stated {
+            Some(seconds) => Timestamp::from_second(seconds)
+                .map_err(|e| Error::bad_options(format!("SOURCE_DATE_EPOCH: {e}")))?,
+            None => Timestamp::now(),
+        };
+        Ok(Bills { form, created })
+    }
+
+    /// Writes the document of a guest, in a line of its own.
+    pub(crate) fn document(&self, guest: &Guest, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        let name = guest.name.to_string();
+        let document = match self.form {
+            Form::CycloneDx => cyclonedx::document(&name, report, self.created),
+            Form::Spdx => spdx::document(&name, report, self.created),
+        };
+        serde_json::to_writer(&mut *out, &document)?;
+        out.write_all(b"\n")
+    }
 }
 
 /// A time as both forms have it: to the second, in UTC.

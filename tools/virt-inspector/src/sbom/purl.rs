@@ -1,8 +1,10 @@
 //! Package URLs (ECMA-427): `pkg:deb/debian/bash@5.2.15-2?arch=amd64&distro=debian-12`.
+//!
+//! Written here, since the crate packageurl (0.7.1) leaves characters as they are that have to be escaped: the comma in
+//! FreeBSD's versions, parentheses.
 
 use bstr::ByteSlice;
 use libguestfs_core::packages::{Format, Package};
-use packageurl::PackageUrl;
 
 use crate::field::Field;
 use crate::report::System;
@@ -22,43 +24,82 @@ const VENDORS: &[(&str, &str)] = &[
     ("voidlinux", "void"),
 ];
 
+/// A type of URL, as it is registered.
+struct Kind {
+    name: &'static str,
+    /// Is the distribution its namespace?
+    has_vendor: bool,
+    /// Are names in small letters?
+    is_lower: bool,
+}
+
+impl Kind {
+    fn of(format: Format) -> Kind {
+        let kind = |name, has_vendor, is_lower| Kind { name, has_vendor, is_lower };
+        match format {
+            Format::Deb => kind("deb", true, true),
+            Format::Rpm => kind("rpm", true, false),
+            Format::Apk => kind("apk", true, true),
+            Format::Pacman => kind("alpm", true, true),
+            _ => kind("generic", false, false),
+        }
+    }
+}
+
 /// The URL of a package of this system; `None` if it has a name that no URL can have.
 pub(super) fn purl(package: &Package, system: &System) -> Option<String> {
-    // Types as they are registered; `generic` where there is none.
-    let (kind, has_vendor) = match package.format {
-        Format::Deb => ("deb", true),
-        Format::Rpm => ("rpm", true),
-        Format::Apk => ("apk", true),
-        Format::Pacman => ("alpm", true),
-        _ => ("generic", false),
-    };
+    let kind = Kind::of(package.format);
     let distro = system.text(Field::Distro).to_str().ok()?;
     let vendor = VENDORS.iter().find(|(name, _)| *name == distro).map_or(distro, |(_, vendor)| vendor);
-    let mut url = PackageUrl::new(kind, package.name.to_str().ok()?).ok()?;
-    if has_vendor && !vendor.is_empty() {
-        url.with_namespace(vendor).ok()?;
+    // Gentoo's names have their category before a slash.
+    let full_name = package.name.to_str().ok().filter(|name| !name.is_empty())?;
+    let (namespace, name) = match full_name.split_once('/') {
+        Some((category, name)) if package.format == Format::Ebuild => (category.to_owned(), name),
+        _ if kind.has_vendor => (vendor.to_lowercase(), full_name),
+        _ => (String::new(), full_name),
+    };
+    let name = if kind.is_lower { name.to_lowercase() } else { name.to_owned() };
+
+    let mut url = format!("pkg:{}/", kind.name);
+    if !namespace.is_empty() {
+        encode(&mut url, &namespace);
+        url.push('/');
     }
+    encode(&mut url, &name);
     let version = version(package);
     if !version.is_empty() {
-        url.with_version(version).ok()?;
+        url.push('@');
+        encode(&mut url, &version);
     }
-    let mut qualifier = |key: &'static str, value: String| -> Option<()> {
-        if !value.is_empty() {
-            url.add_qualifier(key, value).ok()?;
+    let epoch = package.epoch.filter(|_| package.format == Format::Rpm);
+    let upstream = Some(&package.source_package).filter(|source| **source != package.name);
+    // In alphabetical order.
+    let qualifiers = [
+        ("arch", package.arch.to_string()),
+        ("distro", if distro.is_empty() { String::new() } else { release(distro, vendor, system) }),
+        ("epoch", epoch.map_or(String::new(), |epoch| epoch.to_string())),
+        ("upstream", upstream.map_or(String::new(), ToString::to_string)),
+    ];
+    let mut before = '?';
+    for (key, value) in qualifiers.iter().filter(|(_, value)| !value.is_empty()) {
+        url.push(before);
+        url.push_str(key);
+        url.push('=');
+        encode(&mut url, value);
+        before = '&';
+    }
+    Some(url)
+}
+
+/// Adds a part of a URL: letters, digits, `.-_~` and `:` stand for themselves, everything else is escaped.
+fn encode(url: &mut String, part: &str) {
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || b".-_~:".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            url.push_str(&format!("%{byte:02X}"));
         }
-        Some(())
-    };
-    qualifier("arch", package.arch.to_string())?;
-    if let (Format::Rpm, Some(epoch)) = (package.format, package.epoch) {
-        qualifier("epoch", epoch.to_string())?;
     }
-    if !distro.is_empty() {
-        qualifier("distro", release(distro, vendor, system))?;
-    }
-    if package.source_package != package.name {
-        qualifier("upstream", package.source_package.to_string())?;
-    }
-    Some(url.to_string())
 }
 
 /// The whole version. In rpm's URLs the epoch is a qualifier.
@@ -138,9 +179,29 @@ mod tests {
                 "pkg:alpm/arch/glibc@2.39-1?arch=x86_64&distro=arch",
             ),
             (
-                package(Format::Pkg, "zsh", None, "5.9_4", "", "FreeBSD:14:amd64"),
+                package(Format::Apk, "R", None, "4.3.1", "r0", "x86_64"),
+                system("alpinelinux", 3, 18),
+                "pkg:apk/alpine/r@4.3.1-r0?arch=x86_64&distro=alpine-3.18",
+            ),
+            (
+                package(Format::Rpm, "perl-DBI", Some(0), "1.6~rc^1", "1", "noarch"),
+                system("opensuse", 15, 5),
+                "pkg:rpm/opensuse/perl-DBI@1.6~rc%5E1-1?arch=noarch&distro=opensuse-15.5&epoch=0",
+            ),
+            (
+                package(Format::Ebuild, "dev-lang/python", None, "3.11.8_p1", "r2", "x86_64"),
+                system("gentoo", 0, 0),
+                "pkg:generic/dev-lang/python@3.11.8_p1-r2?arch=x86_64&distro=gentoo",
+            ),
+            (
+                package(Format::Pkg, "zsh", None, "5.9_4,1", "", "FreeBSD:14:amd64"),
                 system("freebsd", 14, 1),
-                "pkg:generic/zsh@5.9_4?arch=FreeBSD:14:amd64&distro=freebsd-14.1",
+                "pkg:generic/zsh@5.9_4%2C1?arch=FreeBSD:14:amd64&distro=freebsd-14.1",
+            ),
+            (
+                package(Format::Windows, "{90F6} 7-Zip (x64)/é", None, "", "", ""),
+                system("windows", 10, 0),
+                "pkg:generic/%7B90F6%7D%207-Zip%20%28x64%29%2F%C3%A9?distro=windows-10",
             ),
         ] {
             assert_eq!(purl(&package, &system).unwrap(), expected);
