@@ -71,6 +71,15 @@ const IMAGES: &[(u64, &str)] = &[
         20,
         "echo -n secret | cryptsetup luksFormat -q --type luks2 --label 'luks label' --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $F -",
     ),
+    // Its first header gone, and in another one's place.
+    (
+        20,
+        "echo -n secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $F - && dd if=/dev/zero of=$F bs=16k count=1 conv=notrunc status=none",
+    ),
+    (
+        20,
+        "echo -n secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $F - && printf X | dd of=$F bs=1 seek=256 conv=notrunc status=none",
+    ),
     (4, "mkfs.minix -1 $F"),
     (4, "mkfs.minix -1 -n 14 $F"),
     (4, "mkfs.minix -2 $F"),
