@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use disk::volume::luks::Luks;
+use disk::volume::luks::{Luks, Work};
 use disk::{ErrorKind, MemSource, ReadAt};
 
 /// The key that devices are made with, and those that are added: bytes of a key file, whatever they are.
@@ -105,7 +105,7 @@ fn open(bytes: Vec<u8>) -> disk::Result<Luks> {
 
 /// What a key opens; `None` if it fits nothing.
 fn unlock(luks: &Luks, key: &[u8]) -> Option<Vec<u8>> {
-    let device = luks.unlock(key).unwrap()?;
+    let device = luks.unlock(key, Work::default()).unwrap()?;
     let mut all = vec![0; device.len() as usize];
     device.read_at(0, &mut all).unwrap();
     Some(all)
@@ -262,7 +262,7 @@ fn the_sound_copy_of_a_header_counts_and_of_two_the_newer_one() {
 fn what_is_not_understood_is_unsupported_and_damage_is_corrupt() {
     assert_eq!(open(vec![0; 1 << 20]).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(open(Vec::new()).unwrap_err().kind(), ErrorKind::NotFound);
-    let unlocked = |bytes: Vec<u8>| open(bytes).unwrap().unlock(KEY).unwrap_err().kind();
+    let unlocked = |bytes: Vec<u8>| open(bytes).unwrap().unlock(KEY, Work::default()).unwrap_err().kind();
 
     let maker = Maker::new(&["--type", "luks1"]);
     let good = maker.bytes();

@@ -25,6 +25,7 @@ const TARGETS: &[&str] = &[
     "partition",
     "lvm2",
     "ldm",
+    "luks",
     "probe",
     "ext",
     "filesystem",

@@ -11,6 +11,7 @@ mod guest;
 mod hive;
 mod image;
 mod journal;
+mod luks;
 mod ntfs;
 mod packages;
 mod reg;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("partition", tables::partition),
     ("lvm2", tables::lvm2),
     ("ldm", tables::ldm),
+    ("luks", luks::luks),
     ("probe", tables::probe),
     ("ext", filesystem::filesystem),
     ("filesystem", filesystem::filesystem),

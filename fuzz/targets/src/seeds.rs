@@ -48,6 +48,13 @@ const PACKED: &[&str] = &[
     ),
 ];
 
+/// How LUKS devices are made, up to the end of their first keyslot.
+const LUKS: &[&str] = &[
+    r#"truncate -s 4M "$2" && printf key | cryptsetup luksFormat -q --type luks1 --key-size 128 --cipher aes-cbc-essiv:sha256 --pbkdf-force-iterations 1000 "$2" - && truncate -s 70000 "$2""#,
+    r#"truncate -s 20M "$2" && printf key | cryptsetup luksFormat -q --type luks2 --offset 512 --luks2-keyslots-size 128k --key-size 256 --sector-size 512 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$2" - && truncate -s 161000 "$2""#,
+    r#"truncate -s 20M "$2" && printf key | cryptsetup luksFormat -q --type luks2 --offset 512 --luks2-keyslots-size 128k --key-size 256 --sector-size 4096 --pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-memory 64 --pbkdf-parallel 1 "$2" - && truncate -s 161000 "$2""#,
+];
+
 /// Sectors of a database up to the last record of the disk crate's dynamic disks, and where the database is put.
 const LDM_USED: usize = 64;
 const LDM_AT: usize = 16;
@@ -107,6 +114,11 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
             }
         }
         "ldm" => seeds.push(dynamic_disk()?),
+        "luks" => {
+            for command in LUKS {
+                seeds.push(packed(command)?);
+            }
+        }
         "ext" => {
             for options in EXT {
                 seeds.push(small_ext(options)?);

@@ -50,7 +50,7 @@ pub(crate) fn lvm2(data: &[u8]) {
 }
 
 /// Both ends of a volume read the same twice, and nothing is behind.
-fn read_ends(device: &Arc<dyn ReadAt>) {
+pub(crate) fn read_ends(device: &Arc<dyn ReadAt>) {
     if device.len() < 4096 {
         return;
     }

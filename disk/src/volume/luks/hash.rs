@@ -125,9 +125,11 @@ mod tests {
     #[test]
     fn pbkdf2_is_that_of_the_rfc() {
         // RFC 6070.
-        for (iterations, expected) in
-            [(1, "0c60c80f961f0e71f3a9b524af6012062fe037a6"), (2, "ea6c014dc72d8ccd1ed92ace1d41f0d8de8957")]
-        {
+        for (iterations, expected) in [
+            (1, "0c60c80f961f0e71f3a9b524af6012062fe037a6"),
+            (2, "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957"),
+            (4096, "4b007901b765489abead49d926f721d065a429c1"),
+        ] {
             let mut out = vec![0; expected.len() / 2];
             Hash::Sha1.pbkdf2(b"password", b"salt", iterations, &mut out).unwrap();
             assert_eq!(hex(&out), expected);

@@ -7,15 +7,25 @@ use super::hash::Hash;
 use crate::bytes::index;
 use crate::{Error, Result};
 
-/// Memory of one derivation by Argon2, in KiB: cryptsetup's default takes at most 1 GiB, and what it measures that with can
-/// be told to take more.
-const ARGON2_MEMORY_MAX: u32 = 1280 << 10;
-/// What all keyslots of a device may cost for one key. In blocks of 1 KiB that Argon2 fills; cryptsetup's default (2 s on four
-/// processors, 1 GiB) is 4 to 20 million of them, and one processor fills some million in a second.
-const ARGON2_BUDGET: u64 = 64 << 20;
-/// The same for PBKDF2, in rounds, each of which gives a digest's length of key: cryptsetup's default (2 s) is some millions,
-/// which one processor does in a few seconds.
-const PBKDF2_BUDGET: u64 = 128 << 20;
+/// What may be spent on one key, for all keyslots of a device together.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// Memory of one derivation by Argon2, in KiB.
+    pub argon2_memory: u32,
+    /// Blocks of 1 KiB that Argon2 fills.
+    pub argon2_blocks: u64,
+    /// Rounds of PBKDF2, each of which gives a digest's length of key.
+    pub pbkdf2_rounds: u64,
+}
+
+impl Default for Work {
+    /// cryptsetup's default is 2 s on at most four processors and 1 GiB: 4 to 20 million blocks of Argon2, of which one
+    /// processor fills more than a million in a second; or some million rounds of PBKDF2, which one processor does in 2 s.
+    fn default() -> Self {
+        Work { argon2_memory: 1280 << 10, argon2_blocks: 64 << 20, pbkdf2_rounds: 128 << 20 }
+    }
+}
+
 /// Lanes of Argon2 that a header may have; cryptsetup makes 4 at most.
 const LANES_MAX: u32 = 64;
 
@@ -24,19 +34,6 @@ const LANES_MAX: u32 = 64;
 pub(super) enum Kdf {
     Pbkdf2 { hash: Hash, iterations: u32, salt: Vec<u8> },
     Argon2 { kind: Algorithm, time: u32, memory_kib: u32, lanes: u32, salt: Vec<u8> },
-}
-
-/// What may still be spent on a key.
-#[derive(Debug)]
-pub(super) struct Budget {
-    argon2_blocks: u64,
-    pbkdf2_rounds: u64,
-}
-
-impl Budget {
-    pub(super) fn new() -> Self {
-        Budget { argon2_blocks: ARGON2_BUDGET, pbkdf2_rounds: PBKDF2_BUDGET }
-    }
 }
 
 /// Takes a cost from what is left.
@@ -53,19 +50,19 @@ impl Kdf {
         &self,
         passphrase: &[u8],
         length: usize,
-        budget: &mut Budget,
+        left: &mut Work,
     ) -> Result<Zeroizing<Vec<u8>>> {
         let mut key = Zeroizing::new(vec![0; length]);
         match self {
             Kdf::Pbkdf2 { hash, iterations, salt } => {
-                pbkdf2(*hash, passphrase, salt, *iterations, &mut key, budget)?;
+                pbkdf2(*hash, passphrase, salt, *iterations, &mut key, left)?;
             }
             Kdf::Argon2 { kind, time, memory_kib, lanes, salt } => {
-                if *memory_kib > ARGON2_MEMORY_MAX || *lanes > LANES_MAX {
+                if *memory_kib > left.argon2_memory || *lanes > LANES_MAX {
                     let text = format!("LUKS with Argon2 over {memory_kib} KiB in {lanes} lanes");
                     return Err(Error::unsupported(text));
                 }
-                spend(&mut budget.argon2_blocks, u64::from(*memory_kib).checked_mul(u64::from(*time)))?;
+                spend(&mut left.argon2_blocks, u64::from(*memory_kib).checked_mul(u64::from(*time)))?;
                 argon2(*kind, passphrase, salt, (*memory_kib, *time, *lanes), &mut key)?;
             }
         }
@@ -73,17 +70,17 @@ impl Kdf {
     }
 }
 
-/// PBKDF2 for what `budget` allows.
+/// PBKDF2 for what `left` allows.
 pub(super) fn pbkdf2(
     hash: Hash,
     key: &[u8],
     salt: &[u8],
     iterations: u32,
     out: &mut [u8],
-    budget: &mut Budget,
+    left: &mut Work,
 ) -> Result<()> {
     let digests = u64::try_from(out.len().div_ceil(hash.size().max(1))).ok();
-    spend(&mut budget.pbkdf2_rounds, digests.and_then(|n| n.checked_mul(u64::from(iterations))))?;
+    spend(&mut left.pbkdf2_rounds, digests.and_then(|n| n.checked_mul(u64::from(iterations))))?;
     hash.pbkdf2(key, salt, iterations, out)
 }
 
@@ -128,19 +125,21 @@ mod tests {
             salt: salt(),
         };
         for kdf in [
-            argon2(1, ARGON2_MEMORY_MAX + 1, 1),
+            argon2(1, (1280 << 10) + 1, 1),
             argon2(u32::MAX, 1 << 20, 4),
             argon2(1, 1 << 10, LANES_MAX + 1),
             Kdf::Pbkdf2 { hash: Hash::Sha1, iterations: u32::MAX, salt: salt() },
         ] {
-            let error = kdf.derive(b"key", 64, &mut Budget::new()).unwrap_err();
+            let error = kdf.derive(b"key", 64, &mut Work::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{kdf:?}");
         }
         // Together they count, too.
-        let half = u32::try_from(PBKDF2_BUDGET / 4).unwrap();
-        let mut left = PBKDF2_BUDGET;
-        assert!(spend(&mut left, Some(u64::from(half) * 3)).is_ok());
-        assert!(spend(&mut left, Some(u64::from(half) * 2)).is_err());
+        let kdf = Kdf::Pbkdf2 { hash: Hash::Sha256, iterations: 400, salt: salt() };
+        let mut left = Work { pbkdf2_rounds: 1700, ..Work::default() };
+        assert!(kdf.derive(b"key", 64, &mut left).is_ok());
+        assert!(kdf.derive(b"key", 64, &mut left).is_ok());
+        assert!(kdf.derive(b"key", 32, &mut left).is_err());
+        assert_eq!(left.pbkdf2_rounds, 100);
     }
 
     #[test]
@@ -153,7 +152,7 @@ mod tests {
             lanes: 1,
             salt: b"somesalt".to_vec(),
         };
-        let key = kdf.derive(b"password", 32, &mut Budget::new()).unwrap();
+        let key = kdf.derive(b"password", 32, &mut Work::default()).unwrap();
         let expected = [
             0x89, 0xe9, 0x02, 0x9f, 0x46, 0x37, 0xb2, 0x95, 0xbe, 0xb0, 0x27, 0x05, 0x6a, 0x73, 0x36, 0xc4,
             0x14, 0xfa, 0xdd, 0x43, 0xf6, 0xb2, 0x08, 0x64, 0x52, 0x81, 0xcb, 0x21, 0x4a, 0x56, 0x45, 0x2f,

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::cipher::{CipherSpec, SectorCipher};
 use super::hash::Hash;
-use super::kdf::{self, Budget, Kdf};
+use super::kdf::{self, Kdf, Work};
 use super::{KEY_MAX, SECTOR};
 use crate::{Error, ReadAt, Result};
 
@@ -55,14 +55,14 @@ impl Keyslot {
         &self,
         device: &Arc<dyn ReadAt>,
         passphrase: &[u8],
-        budget: &mut Budget,
+        work: &mut Work,
     ) -> Result<Zeroizing<Vec<u8>>> {
         self.check()?;
         let count = crate::bytes::index(self.stripes);
         let size = count.saturating_mul(self.volume_key);
         let mut area = Zeroizing::new(vec![0; size.next_multiple_of(SECTOR_BYTES)]);
         device.read_at(self.offset, &mut area)?;
-        let key = self.kdf.derive(passphrase, self.area_key, budget)?;
+        let key = self.kdf.derive(passphrase, self.area_key, work)?;
         let cipher = SectorCipher::new(self.cipher, &key)?;
         for (number, sector) in (0..).zip(area.chunks_mut(SECTOR_BYTES)) {
             cipher.decrypt(number, sector);
@@ -107,9 +107,9 @@ pub(super) struct KeyDigest {
 
 impl KeyDigest {
     /// Is this the volume key?
-    pub(super) fn is_of(&self, key: &[u8], budget: &mut Budget) -> Result<bool> {
+    pub(super) fn is_of(&self, key: &[u8], work: &mut Work) -> Result<bool> {
         let mut digest = Zeroizing::new(vec![0; self.digest.len()]);
-        kdf::pbkdf2(self.hash, key, &self.salt, self.iterations, &mut digest, budget)?;
+        kdf::pbkdf2(self.hash, key, &self.salt, self.iterations, &mut digest, work)?;
         Ok(!digest.is_empty() && *digest == self.digest)
     }
 }

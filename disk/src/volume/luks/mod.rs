@@ -31,10 +31,11 @@ use bstr::{BStr, BString, ByteSlice};
 use zeroize::Zeroizing;
 
 use self::decrypting::Segment;
-use self::kdf::Budget;
 use self::keyslot::{KeyDigest, Keyslot};
 use super::refusal::Refusal;
 use crate::{Error, ErrorKind, ReadAt, Result};
+
+pub use self::kdf::Work;
 
 /// The unit of LUKS1's numbers, of initialisation vectors and of keyslots' encryption (bytes).
 const SECTOR: u64 = 512;
@@ -101,17 +102,16 @@ impl Luks {
     /// What `passphrase` opens: the content of the device, decrypted; `None` if it fits no keyslot.
     ///
     /// # Errors
-    /// `Unsupported` if anything of the device is not understood, or is more work than is done for one key; `Corrupt` if it is
+    /// `Unsupported` if anything of the device is not understood, or would take more than `work`; `Corrupt` if it is
     /// damaged, which that of keyslots counts as only if none is sound.
-    pub fn unlock(&self, passphrase: &[u8]) -> Result<Option<Arc<dyn ReadAt>>> {
+    pub fn unlock(&self, passphrase: &[u8], mut work: Work) -> Result<Option<Arc<dyn ReadAt>>> {
         let contents = self.contents.as_ref().map_err(|refusal| refusal.clone().error())?;
-        let mut budget = Budget::new();
         let mut unsupported = None;
         let mut damaged = None;
         let mut tried = false;
         for slot in &contents.slots {
             let key = match slot {
-                Ok(slot) => slot.volume_key(&self.device, passphrase, &mut budget),
+                Ok(slot) => slot.volume_key(&self.device, passphrase, &mut work),
                 Err(refusal) => Err(refusal.clone().error()),
             };
             match key {
@@ -137,10 +137,10 @@ impl Slot {
         &self,
         device: &Arc<dyn ReadAt>,
         passphrase: &[u8],
-        budget: &mut Budget,
+        work: &mut Work,
     ) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        let key = self.keyslot.volume_key(device, passphrase, budget)?;
-        Ok(self.digest.is_of(&key, budget)?.then_some(key))
+        let key = self.keyslot.volume_key(device, passphrase, work)?;
+        Ok(self.digest.is_of(&key, work)?.then_some(key))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bstr::{BStr, BString};
-use disk::volume::luks::Luks;
+use disk::volume::luks::{Luks, Work};
 use disk::{ErrorKind, ReadAt};
 use libguestfs_core::inspect::Unlocked;
 use nix::errno::Errno;
@@ -86,7 +86,9 @@ pub(super) fn unlock(devices: &mut Devices, request: UnlockRequest<'_>) -> Resul
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(at(e)),
         _ => return Ok(Unlocking::NotLuks),
     };
-    let Some(source) = luks.unlock(request.key).map_err(at)? else { return Ok(Unlocking::WrongKey) };
+    let Some(source) = luks.unlock(request.key, Work::default()).map_err(at)? else {
+        return Ok(Unlocking::WrongKey);
+    };
     let unlocked = Unlocked {
         device: names::mapping(request.name),
         uuid: luks.uuid,
