@@ -7,24 +7,21 @@
 
 use std::io::{self, Write};
 
+use bstr::{BStr, ByteSlice};
+
 use super::{Connection, Guestfs, Inner, State};
 use crate::backend::{self, Running};
 use crate::handle::{Request, Settings};
+use crate::wire::xdr::Reader;
 use crate::{Error, Result};
 
 /// The backend that starts whatever appliance works best here.
 const APPLIANCE: &str = "appliance";
 /// What unmounting everything does not undo: directories that were made to mount on, and devices that were opened.
-const STAYS: [&str; 8] = [
-    "mkmountpoint",
-    "rmmountpoint",
-    "luks_open",
-    "luks_open_ro",
-    "luks_close",
-    "cryptsetup_open",
-    "cryptsetup_close",
-    "lvm_scan",
-];
+const STAYS: [&str; 6] =
+    ["mkmountpoint", "rmmountpoint", "luks_open", "luks_open_ro", "cryptsetup_open", "lvm_scan"];
+/// Where opened devices are.
+const MAPPER: &[u8] = b"/dev/mapper/";
 /// The backend that falls back.
 pub(super) const AUTO: &str = "auto";
 
@@ -57,12 +54,38 @@ impl Fallback {
             }
             _ => {}
         }
+        if ["luks_close", "cryptsetup_close"].contains(&request.info.name) {
+            // With the call that opened the device goes its key.
+            let closed = arguments::<1>(&request);
+            self.calls.retain(|call| match (arguments::<3>(call), closed) {
+                (Some([_, _, name]), Some([device])) if opens(call) => {
+                    device.strip_prefix(MAPPER) != Some(name.as_bytes())
+                }
+                _ => true,
+            });
+            return;
+        }
         match request.info.name {
             "hivex_close" => {}
             "umount_all" if !is_hive_open => {}
             _ => self.calls.push(request),
         }
     }
+}
+
+/// Does the call open an encrypted device?
+fn opens(call: &Request) -> bool {
+    ["luks_open", "luks_open_ro", "cryptsetup_open"].contains(&call.info.name)
+}
+
+/// The first arguments of a call, which are texts; a key among them is not copied.
+fn arguments<const N: usize>(call: &Request) -> Option<[&BStr; N]> {
+    let mut input = Reader::new(&call.arguments.bytes);
+    let mut texts = [BStr::new(""); N];
+    for text in &mut texts {
+        *text = input.value().ok()?;
+    }
+    Some(texts)
 }
 
 impl Guestfs {
@@ -199,6 +222,28 @@ mod tests {
             noted(&["mount", "hivex_open", "hivex_open", "umount"])[1..],
             ["mount", "hivex_open", "umount"]
         );
+
+        // Opened devices outlive mounts, and go with their keys when they are closed.
+        let mut fallback = Fallback::of(&Settings::default()).unwrap();
+        for (name, map) in
+            [("cryptsetup_open", "a"), ("luks_open_ro", "b"), ("umount_all", ""), ("mount", "")]
+        {
+            let mut request = Request::new(call_named(name).unwrap(), false);
+            request.text(b"/dev/sda1");
+            request.secret(b"key");
+            request.text(map.as_bytes());
+            fallback.note(request);
+        }
+        let mut noted = |name: &str, device: &str| {
+            let mut request = Request::new(call_named(name).unwrap(), false);
+            request.text(device.as_bytes());
+            fallback.note(request);
+            fallback.calls.iter().map(|c| c.info.name).collect::<Vec<_>>()
+        };
+        assert_eq!(noted("luks_close", "/dev/mapper/c"), ["cryptsetup_open", "luks_open_ro", "mount"]);
+        assert_eq!(noted("cryptsetup_close", "/dev/mapper/b"), ["cryptsetup_open", "mount"]);
+        assert_eq!(noted("luks_close", "/dev/mapper/a"), ["mount"]);
+
         let embedded = Settings { backend: "embedded".into(), ..Settings::default() };
         assert!(Fallback::of(&embedded).is_none());
     }
