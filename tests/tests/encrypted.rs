@@ -1,14 +1,16 @@
 //! Encrypted guests, read by the tools as users read them: LUKS on partitions, LVM in LUKS, LUKS on a logical volume.
 //!
-//! `cargo test -p guestfs-tests --test encrypted -- NAME…` checks some of them: partitions, terminal, lvm-in-luks,
+//! `cargo test -p guestfs-tests --test encrypted -- NAME…` checks some of them: kernel, partitions, terminal, lvm-in-luks,
 //! luks-on-volume.
+//!
+//! The embedded daemon reads all of them by itself. What it reads is what a kernel reads, whole devices of every kind of LUKS.
 //!
 //! Encrypted partitions are formatted by the host's cryptsetup, and filled by our own appliance. (Has a main function of
 //! its own, because the backends start the running program again.)
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +20,8 @@ use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 
 /// The backend that makes the guests.
 const MAKER: &str = "uml";
+/// The backend that reads them.
+const EMBEDDED: &str = "embedded";
 /// Size of a guest's disk in bytes, and its partitions: first and last sector.
 const DISK: u64 = 192 << 20;
 const PARTITIONS: [(u64, u64); 2] = [(2048, 264_191), (264_192, 391_167)];
@@ -44,9 +48,7 @@ impl Guest {
         for (number, options) in encrypted.iter().enumerate() {
             guest.format(number, options)?;
         }
-        let g = Guestfs::with_settings(Settings { backend: MAKER.into(), ..Settings::default() });
-        g.add_drive(guest.disk(), &AddDriveOpts { format: Some("raw".into()), ..AddDriveOpts::default() })?;
-        g.launch()?;
+        let g = handle(MAKER, &guest.disk(), false)?;
         g.part_init("/dev/sda", "gpt")?;
         for (first, last) in PARTITIONS {
             g.part_add("/dev/sda", "p", i64::try_from(first)?, i64::try_from(last)?)?;
@@ -73,10 +75,8 @@ impl Guest {
         let key = self.directory.path().join("key");
         fs::write(&key, KEYS[number])?;
         let (header_name, key_name) = (header.to_string_lossy(), key.to_string_lossy());
-        // Few rounds: how long a key takes is not what is tested.
-        let rounds = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
         let words = ["luksFormat", "--batch-mode", "--key-file", &key_name];
-        must("cryptsetup", words.iter().chain(&rounds).chain(options).chain(&[&header_name as &str]))?;
+        must("cryptsetup", words.iter().chain(&ROUNDS).chain(options).chain(&[&header_name as &str]))?;
         let uuid = must("cryptsetup", ["luksUUID", &header_name])?;
         self.uuids.push(String::from_utf8(uuid)?.trim().to_owned());
         let mut made = Vec::new();
@@ -87,7 +87,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Runs a tool on the guest, without a terminal.
+    /// Runs a tool on the guest, without a terminal and without an appliance.
     fn run(&self, program: &str, words: &[&str]) -> Result<Ended> {
         self.run_with_input(program, words, "")
     }
@@ -95,7 +95,7 @@ impl Guest {
     fn run_with_input(&self, program: &str, words: &[&str], input: &str) -> Result<Ended> {
         let mut command = Command::new("setsid");
         command.arg("--wait").arg(tool(program)?).arg("-a").arg(self.disk()).args(words);
-        let mut child = clean(command.env("LIBGUESTFS_BACKEND", "auto"))
+        let mut child = clean(command.env("LIBGUESTFS_BACKEND", EMBEDDED))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -126,8 +126,146 @@ impl Guest {
     }
 }
 
+/// Few rounds: how long a key takes is not what is tested.
+const ROUNDS: [&str; 4] = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
+
+fn handle(backend: &str, disk: &Path, readonly: bool) -> Result<Guestfs> {
+    let g = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
+    let format = Some("raw".into());
+    g.add_drive(disk, &AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() })?;
+    g.launch()?;
+    Ok(g)
+}
+
 fn open(g: &Guestfs, device: &str, key: usize, name: &str) -> Result<()> {
     Ok(g.cryptsetup_open(device, KEYS[key], name, &CryptsetupOpenOpts::default())?)
+}
+
+/// Devices of all kinds: cryptsetup's options beside the type.
+const KINDS: [(&str, &str); 20] = [
+    ("luks1", "--cipher aes-xts-plain64 --key-size 256 --hash sha1"),
+    ("luks1", "--cipher aes-xts-plain64 --key-size 256 --hash sha256"),
+    ("luks1", "--cipher aes-xts-plain64 --key-size 512 --hash sha512"),
+    ("luks1", "--cipher aes-xts-plain --key-size 512 --hash ripemd160"),
+    ("luks1", "--cipher aes-xts-plain64 --key-size 512 --hash whirlpool"),
+    ("luks1", "--cipher aes-cbc-essiv:sha256 --key-size 128 --hash sha1"),
+    ("luks1", "--cipher aes-cbc-essiv:sha256 --key-size 256 --hash sha256"),
+    ("luks1", "--cipher aes-cbc-essiv:sha256 --key-size 256 --hash sha512"),
+    ("luks1", "--cipher aes-cbc-plain64 --key-size 192 --hash sha1"),
+    ("luks1", "--cipher aes-cbc-plain64 --key-size 256 --hash sha256"),
+    ("luks1", "--cipher aes-cbc-plain --key-size 256 --hash sha512"),
+    ("luks2", "--sector-size 512"),
+    ("luks2", "--sector-size 1024 --cipher aes-cbc-essiv:sha256 --key-size 256"),
+    ("luks2", "--sector-size 2048 --key-size 256 --hash sha512"),
+    ("luks2", "--sector-size 4096 --cipher aes-cbc-plain64be --key-size 256"),
+    ("luks2", "--sector-size 4096"),
+    (
+        "luks2",
+        "--sector-size 512 --pbkdf argon2i --pbkdf-memory 64 --pbkdf-force-iterations 4 --pbkdf-parallel 1",
+    ),
+    (
+        "luks2",
+        "--sector-size 4096 --pbkdf argon2i --pbkdf-memory 2000 --pbkdf-force-iterations 5 --pbkdf-parallel 3",
+    ),
+    (
+        "luks2",
+        "--sector-size 512 --pbkdf argon2id --pbkdf-memory 1024 --pbkdf-force-iterations 4 --pbkdf-parallel 4",
+    ),
+    (
+        "luks2",
+        "--sector-size 4096 --pbkdf argon2id --pbkdf-memory 333 --pbkdf-force-iterations 9 --pbkdf-parallel 2",
+    ),
+];
+/// Sectors of a partition with one of them, and where its data is at the latest, by options.
+const KIND_SECTORS: u64 = 6144;
+const KIND_OPTIONS: [&str; 6] =
+    ["--offset", "4096", "--luks2-metadata-size", "16k", "--luks2-keyslots-size", "512k"];
+
+/// What a backend reads of a disk with [`KINDS`], call by call.
+fn seen(g: &Guestfs) -> Result<Vec<String>> {
+    let mut said = vec![format!("{:?}", g.list_filesystems()?.0)];
+    let text = |result: libguestfs_core::Result<()>| result.map_or_else(|e| e.to_string(), |()| "ok".into());
+    let read_only = CryptsetupOpenOpts { readonly: Some(true), ..CryptsetupOpenOpts::default() };
+    for number in 1..=KINDS.len() {
+        let (device, name) = (format!("/dev/sda{number}"), format!("kind-{number}"));
+        let mapped = format!("/dev/mapper/{name}");
+        let wrong = g.cryptsetup_open(&device, KEYS[1], &name, &read_only);
+        said.push(format!("{} {}", g.luks_uuid(&device)?, text(wrong)));
+        match number % 3 {
+            0 => g.cryptsetup_open(&device, KEYS[0], &name, &read_only)?,
+            1 => g.luks_open_ro(&device, KEYS[0], &name)?,
+            _ => g.luks_open(&device, KEYS[0], &name)?,
+        }
+        said.push(format!(
+            "{mapped} {} {} {}",
+            g.blockdev_getsize64(&mapped)?,
+            g.blockdev_getss(&mapped)?,
+            g.checksum_device("sha256", &mapped)?
+        ));
+    }
+    said.push(format!("{:?} {:?}", g.list_dm_devices()?, g.list_filesystems()?.0));
+    // What can't be opened twice, is not there, or is none.
+    let of_version_1 = CryptsetupOpenOpts { crypttype: Some("luks1".into()), ..read_only.clone() };
+    said.push(text(g.cryptsetup_open("/dev/sda1", KEYS[0], "kind-1", &read_only)));
+    said.push(text(g.cryptsetup_open("/dev/sda2", KEYS[0], "..", &read_only)));
+    said.push(text(g.cryptsetup_open("/dev/mapper/kind-1", KEYS[0], "within", &read_only)));
+    said.push(text(g.cryptsetup_open("/dev/sda20", KEYS[0], "of-version-2", &of_version_1)));
+    said.push(text(g.luks_close("/dev/sda1")));
+    for number in 1..=KINDS.len() {
+        g.cryptsetup_close(&format!("/dev/mapper/kind-{number}"))?;
+    }
+    said.push(text(g.luks_close("/dev/mapper/kind-1")));
+    said.push(format!("{:?}", g.list_dm_devices()?));
+    Ok(said)
+}
+
+/// Every byte of every kind of device is what a kernel reads there, and every answer an appliance's. The devices are random: so is
+/// what they decrypt to.
+fn check_kernel() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (disk, header, key) =
+        (directory.path().join("disk.img"), directory.path().join("header"), directory.path().join("key"));
+    fs::write(&key, KEYS[0])?;
+    let count = u64::try_from(KINDS.len())?;
+    let mut content = Vec::new();
+    File::open("/dev/urandom")?
+        .take((2048 + count * KIND_SECTORS + 2048) * SECTOR)
+        .read_to_end(&mut content)?;
+    let mut script = String::from("label: gpt\n");
+    for (number, (kind, options)) in (0..).zip(KINDS) {
+        let first = 2048 + number * KIND_SECTORS;
+        script.push_str(&format!("start={first}, size={KIND_SECTORS}\n"));
+        File::create(&header)?.set_len(KIND_SECTORS * SECTOR)?;
+        let mut words = vec!["luksFormat", "--batch-mode", "--type", kind];
+        words.extend(options.split(' '));
+        // Those that name a derivation have its costs.
+        words.extend(if options.contains("--pbkdf") { &[][..] } else { &ROUNDS });
+        words.extend(if kind == "luks2" { &KIND_OPTIONS[..] } else { &[] });
+        let (key, header_name) = (key.to_string_lossy(), header.to_string_lossy());
+        must("cryptsetup", words.iter().chain(&["--key-file", &key, &header_name as &str]))?;
+        let mut made = fs::read(&header)?;
+        made.truncate(2 << 20);
+        let start = usize::try_from(first * SECTOR)?;
+        content[start..start + made.len()].copy_from_slice(&made);
+    }
+    // Nothing may be taken for a table.
+    content[..4096].fill(0);
+    fs::write(&disk, &content)?;
+    let mut sfdisk = Command::new("sfdisk")
+        .args(["--quiet", "--wipe", "never"])
+        .arg(&disk)
+        .stdin(Stdio::piped())
+        .spawn()?;
+    sfdisk.stdin.take().context("no pipe")?.write_all(script.as_bytes())?;
+    ensure!(sfdisk.wait()?.success(), "sfdisk");
+
+    let embedded = seen(&handle(EMBEDDED, &disk, true)?).context(EMBEDDED)?;
+    let kernel = seen(&handle(MAKER, &disk, true)?).context(MAKER)?;
+    for (ours, theirs) in embedded.iter().zip(&kernel) {
+        ensure!(ours == theirs, "{EMBEDDED}: {ours}\n{MAKER}: {theirs}");
+    }
+    ensure!(embedded.len() == kernel.len(), "{} and {} answers", embedded.len(), kernel.len());
+    Ok(())
 }
 
 /// A small Linux on `root`, with a separate /home.
@@ -208,8 +346,12 @@ fn check_two_partitions() -> Result<()> {
         &["--key", "all:file:/nowhere/key", files[0]],
         "virt-cat: /nowhere/key: No such file or directory",
     )?;
+    // Clevis asks a server, or the machine's TPM: a job of an appliance.
     let clevis = guest.run("virt-cat", &["--key", "/dev/sda1:clevis", files[0]])?;
-    ensure!(clevis.status == Some(1) && clevis.stderr.contains("clevis_luks_unlock: "), "{clevis:?}");
+    ensure!(
+        clevis.status == Some(1) && clevis.stderr.contains("clevis_luks_unlock: needs an appliance"),
+        "{clevis:?}"
+    );
 
     other_tools(&guest, &[&first, &second])?;
     // The name of an encrypted device stands for what is in it.
@@ -348,7 +490,8 @@ fn check_luks_on_volume() -> Result<()> {
 fn run() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let checks = [
-        ("partitions", check_two_partitions as fn() -> Result<()>),
+        ("kernel", check_kernel as fn() -> Result<()>),
+        ("partitions", check_two_partitions),
         ("terminal", check_terminal),
         ("lvm-in-luks", check_lvm_in_luks),
         ("luks-on-volume", check_luks_on_volume),

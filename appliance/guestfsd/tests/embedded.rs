@@ -160,6 +160,9 @@ fn the_daemon_has_no_privileges() {
     assert_eq!(limit("Max file size"), "0");
     assert_eq!(limit("Max address space"), (512 << 20).to_string());
     assert_eq!(limit("Max cpu time"), (4 * 3600).to_string());
+    // Other processes of its user can't look into it: what is theirs to look at is root's.
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{pid}/mem")).unwrap());
+    assert_eq!(owner, 0);
     drop(g);
 }
 
