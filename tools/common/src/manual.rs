@@ -50,8 +50,12 @@ pub const KEYS: Section = Section {
     title: "ENCRYPTED GUESTS",
     text: "\
 Devices that are encrypted as a whole (LUKS, BitLocker) are opened before the operating system is looked for: partitions, \
-logical volumes, arrays and whole disks, and those that lie in another one. An appliance does that, see \
-LIBGUESTFS_BACKEND below; nothing is written to the disk.
+logical volumes, arrays and whole disks, and those that lie in another one. Nothing is written to the disk.
+
+LUKS (versions 1 and 2) needs nothing installed. How long a key takes is the device's choice: some seconds are usual, and \
+up to 1.25 GiB of memory for that time. An appliance, see LIBGUESTFS_BACKEND below, opens BitLocker and what is rare in LUKS: \
+dm-integrity, a change of keys that goes on, ciphers other than AES, Serpent and Twofish (in XTS or CBC), keys that take more \
+than that memory or some minutes of work.
 
 The keys of a device are those of --key that name it, in their order. If there is none, the passphrase is asked for on \
 the terminal, or read from standard input with --keys-from-stdin; nothing typed leaves the device locked. If no key \
@@ -105,7 +109,7 @@ default, \"auto\", is \"embedded\", and goes on in an appliance when that refuse
 Settings of the backend, with colons between. \"backing_dir=DIR\" allows images to name backing files below DIR; \
 without it they must lie below the directory of the image itself. \"snapshot=NAME\" reads an internal snapshot of \
 qcow2 images, by name or ID. \"memory_limit=MIB\" and \"cpu_limit=SECONDS\" change what the child process may use (512 MiB \
-of address space, 4 hours). \"no_sandbox\" runs the child process without its locks, for systems that lack them: for \
+of address space, and 1.25 GiB more while a key is tried unless this is set; 4 hours). \"no_sandbox\" runs the child process without its locks, for systems that lack them: for \
 images that you trust only.
 
 For an appliance: \"force_tcg\" has qemu emulate the processor even where KVM works, \"force_kvm\" has it fail where KVM \

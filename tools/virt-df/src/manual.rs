@@ -48,7 +48,7 @@ const LEFT_OUT: Section = Section {
 Swap areas, what has no known content, and parts of something larger (physical volumes, members of arrays, encrypted \
 devices) have no free space that could be shown, so nothing is said of them. Encrypted devices \
 (LUKS, BitLocker) are opened if --key or --keys-from-stdin gives their keys: their filesystems are then shown, as \
-/dev/mapper/luks-UUID. An appliance does that, and nobody is asked for a passphrase.
+/dev/mapper/luks-UUID. Nobody is asked for a passphrase.
 
 A filesystem that can't be read has no line in the table. Why it can't is reported on standard error (and with --json \
 in the document), and the exit status is 1 at the end. So it is with an array of disks that can't be put together.",
