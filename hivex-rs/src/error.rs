@@ -24,6 +24,9 @@ pub enum ErrorKind {
     ReadOnly,
     /// A hive can't hold that much (`ERANGE`).
     TooLarge,
+    /// The hive's system did not finish writing it, and no log completes it; only a strict reader minds (libhivex does not
+    /// look at that).
+    Unfinished,
 }
 
 /// What this crate was doing and what it met.

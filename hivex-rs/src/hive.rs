@@ -91,12 +91,15 @@ impl fmt::Debug for Hive {
     }
 }
 
+/// How the words of an error of the kind [`ErrorKind::Unfinished`] begin.
+const UNFINISHED: &str = "its system did not finish writing it, and its logs don't complete it";
+
 impl Hive {
     /// Opens a hive of which there are no logs.
     ///
     /// # Errors
-    /// `Corrupt` if it is no hive or has no readable root key, and, under [`Options::strict`], if its bins are damaged
-    /// or it is dirty; `Unsupported` if it is of another version.
+    /// `Corrupt` if it is no hive or has no readable root key, and, under [`Options::strict`], if its bins are damaged;
+    /// `Unfinished` if it is dirty then; `Unsupported` if it is of another version.
     pub fn open(image: Vec<u8>, options: Options) -> Result<Self> {
         Hive::open_with_logs(image, &[], options)
     }
@@ -115,6 +118,14 @@ impl Hive {
         if header.major != 1 || header.minor < 2 {
             let (major, minor) = (header.major, header.minor);
             return Err(Error::unsupported(format!("a registry hive of version {major}.{minor}")));
+        }
+        if options.strict && header.is_dirty() {
+            let why = match replay.refused.as_slice() {
+                [] if logs.is_empty() => "there are none".to_owned(),
+                [] => "there is nothing in them that it needs".to_owned(),
+                _ => replay.to_string(),
+            };
+            return Err(Error::new(ErrorKind::Unfinished, format!("{UNFINISHED}: {why}")));
         }
         let mut hive = Hive {
             image,

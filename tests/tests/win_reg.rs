@@ -10,11 +10,14 @@
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use guestfs_tests::{Ended, clean, data, ended, must, public_directory, repository, run, tool};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -148,6 +151,14 @@ fn what_is_in_logs_only_is_read_and_said() {
     let without = win_reg(&["--hive", text(&path)]);
     assert_ne!(without.stdout, with_logs.stdout);
     assert!(without.stderr.contains("writing it was not completed"), "{}", without.stderr);
+    // It would lose what its logs had.
+    let reg = directory.path().join("changes.reg");
+    fs::write(&reg, "[Console]\n").unwrap();
+    let before = sums(directory.path());
+    let refused = merge(&["--hive", text(&path), text(&reg)]);
+    let why = "its system did not finish writing it, and its logs don't complete it: there are none\nhint: put the logs";
+    assert!(refused.status == Some(1) && refused.stderr.contains(why), "{}", refused.stderr);
+    assert_eq!(sums(directory.path()), before);
 }
 
 #[test]
@@ -385,7 +396,7 @@ fn is_named(name: &str) -> bool {
 }
 
 #[test]
-fn a_merge_that_is_killed_leaves_the_old_hive_or_the_new_one() {
+fn a_merge_that_is_killed_or_interrupted_leaves_the_old_hive_or_the_new_one() {
     let key = "HKLM\\SOFTWARE\\Example\\New";
     let directory = tempfile::tempdir().unwrap();
     let reg = directory.path().join("changes.reg");
@@ -403,10 +414,16 @@ fn a_merge_that_is_killed_leaves_the_old_hive_or_the_new_one() {
         let guest = guest(&directory);
         let mut command = Command::new(tool("virt-win-reg").unwrap());
         command.args(["--merge", "--backup", text(&guest), text(&reg)]).env("LIBGUESTFS_BACKEND", WRITER);
-        let mut child = clean(&mut command).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            clean(&mut command).process_group(0).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // The second half of a merge is where something is written.
         std::thread::sleep(duration / 2 + duration * number / (2 * kills));
-        child.kill().unwrap();
+        if number % 2 == 0 {
+            child.kill().unwrap();
+        } else {
+            // As Ctrl-C on a terminal: all that the tool started has it too. It may have ended just now.
+            let _ = killpg(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT);
+        }
         child.wait().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while is_named(text(&guest)) {

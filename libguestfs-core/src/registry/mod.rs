@@ -3,14 +3,17 @@
 //! ```text
 //! Tree (inspect)   the guest's files, which an engine lends
 //!   find_any_case    a path without regard to case, as Windows looks names up
-//!   open             a hive with the logs beside it, replayed in memory
+//!   open, open_file  a hive with the logs beside it, replayed in memory
+//!   logs_beside      which those are
+//! open_image       a hive out of bytes that came in another way, with its logs
 //! Registry         the hive, and what there is to say about it
 //!   read             values as inspection wants them
 //!   applications     what is installed, out of SOFTWARE
 //! ```
 //!
 //! A hive is taken into memory whole: its size is bounded by [`HIVE_MAX`]. Logs are read only if the hive says that it
-//! needs them. What is damaged is skipped with a note; only what cannot be read at all is refused, with [`Refused`].
+//! needs them. What is damaged is skipped with a note; only what cannot be read at all is refused, with [`Refused`]. Whoever
+//! asks for [`Options::strict`], to write the hive again, gets the hive that its system has or none.
 
 mod applications;
 mod read;
@@ -51,7 +54,7 @@ impl Registry {
         let mut notes = self.notes.clone();
         let replay = self.hive.replay();
         if *replay != hivex::Replay::default() {
-            notes.push(replay.to_string());
+            notes.push(format!("the hive was not closed by its system; {replay}"));
         }
         let damaged = self.hive.notes();
         notes.extend(damaged.iter().take(NOTES_MAX).map(ToString::to_string));
@@ -72,6 +75,8 @@ pub enum Refused {
     TooLarge(u64),
     /// The filesystem is damaged there.
     Unreadable,
+    /// A part of the hive or of a log that it needs can't be read.
+    Incomplete(String),
     /// The file is no hive that can be read.
     Hive(hivex::Error),
 }
@@ -82,6 +87,7 @@ impl fmt::Display for Refused {
             Refused::NotFound => f.write_str("no such hive"),
             Refused::TooLarge(size) => write!(f, "a hive of {size} bytes; {HIVE_MAX} are read at most"),
             Refused::Unreadable => f.write_str("the filesystem is damaged there"),
+            Refused::Incomplete(what) => f.write_str(what),
             Refused::Hive(error) => error.fmt(f),
         }
     }
@@ -118,25 +124,71 @@ pub fn open_file<T: Tree>(
     if u64::try_from(image.len()).is_ok_and(|len| len < size) {
         notes.push(format!("{} of {size} bytes can be read", image.len()));
     }
-    // What is no hive at all may be one with a damaged beginning, which its logs have a copy of.
-    let logs = if Header::read(&image).is_ok_and(|header| !header.is_dirty()) {
-        Vec::new()
-    } else {
-        logs(tree, &path, &mut notes)?
-    };
-    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-    let opened = Hive::open_with_logs(image, &logs, options);
-    Ok(opened.map(|hive| Registry { path, hive, notes }).map_err(Refused::Hive))
+    let opened = open_image(path.clone(), image, options, || logs(tree, &path, &mut notes))?;
+    Ok(match (opened, notes.first()) {
+        // Whatever else is wrong with it comes of that.
+        (_, Some(note)) if options.strict => Err(Refused::Incomplete(note.clone())),
+        (Ok(registry), _) => Ok(Registry { notes, ..registry }),
+        (refused, _) => refused,
+    })
 }
 
-/// The logs beside a hive.
-fn logs<T: Tree>(tree: &mut T, hive: &BString, notes: &mut Vec<String>) -> Result<Vec<Vec<u8>>, T::Error> {
+/// Opens the hive whose file has the content `image`, and `path` as its name. `logs` gives the content of its logs, in the order of
+/// their names; it is asked only if the hive needs them.
+///
+/// # Errors
+/// That of `logs`.
+pub fn open_image<E>(
+    path: BString,
+    image: Vec<u8>,
+    options: Options,
+    logs: impl FnOnce() -> Result<Vec<Vec<u8>>, E>,
+) -> Result<Result<Registry, Refused>, E> {
+    // What is no hive at all may be one with a damaged beginning, which its logs have a copy of.
+    if Header::read(&image).is_ok_and(|header| !header.is_dirty()) {
+        return Ok(with_logs(path, image, &[], options));
+    }
+    let logs = logs()?;
+    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+    Ok(with_logs(path, image, &logs, options))
+}
+
+fn with_logs(path: BString, image: Vec<u8>, logs: &[&[u8]], options: Options) -> Result<Registry, Refused> {
+    let opened = Hive::open_with_logs(image, logs, options);
+    opened.map(|hive| Registry { path, hive, notes: Vec::new() }).map_err(Refused::Hive)
+}
+
+/// A log beside a hive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Where it is, in the case that the filesystem has.
+    pub path: BString,
+    /// What its name has after that of the hive.
+    pub end: BString,
+    /// Bytes of the file.
+    pub size: u64,
+}
+
+/// The logs beside the hive at `hive`, in the order in which they are applied.
+///
+/// # Errors
+/// As [`Tree`] says.
+pub fn logs_beside<T: Tree>(tree: &mut T, hive: &BStr) -> Result<Vec<Log>, T::Error> {
     let mut logs = Vec::new();
     for end in LOGS {
-        let path = BString::from([hive.as_slice(), end.as_bytes()].concat());
-        let Some((path, Entry::File(size))) = find_any_case(tree, "/".into(), path.as_bstr())? else {
-            continue;
-        };
+        let path = BString::from([hive.as_bytes(), end.as_bytes()].concat());
+        if let Some((path, Entry::File(size))) = find_any_case(tree, "/".into(), path.as_bstr())? {
+            let end = path.get(path.len().saturating_sub(end.len())..).unwrap_or_default().into();
+            logs.push(Log { path, end, size });
+        }
+    }
+    Ok(logs)
+}
+
+/// The content of the logs beside a hive.
+fn logs<T: Tree>(tree: &mut T, hive: &BString, notes: &mut Vec<String>) -> Result<Vec<Vec<u8>>, T::Error> {
+    let mut logs = Vec::new();
+    for Log { path, size, .. } in logs_beside(tree, hive.as_bstr())? {
         if size > LOG_MAX {
             notes.push(format!("{path}: a log of {size} bytes, which is not read; {LOG_MAX} are at most"));
             continue;
@@ -246,6 +298,28 @@ mod tests {
         assert_eq!(files.read, ["/NTUSER.DAT", "/ntuser.dat.log2"]);
         let notes = registry.notes();
         assert!(notes.iter().any(|note| note.contains("writing it was not completed")), "{notes:?}");
+    }
+
+    #[test]
+    fn a_hive_that_its_logs_do_not_complete_is_refused_to_whoever_is_strict() {
+        let strict = Options { strict: true, write: true, ..Options::default() };
+        let mut large = Files::default().with("/x", hive(true));
+        large.files.insert("/x.log1".into(), (LOG_MAX + 1, Vec::new()));
+        let mut short = Files::default().with("/x", hive(false));
+        short.files.get_mut(BStr::new("/x")).unwrap().0 += 1;
+        for (mut files, expected) in [
+            (Files::default().with("/x", hive(false)).with("/x.LOG", vec![1]), ""),
+            (Files::default().with("/x", hive(true)), "complete it: there are none"),
+            (Files::default().with("/x", hive(true)).with("/x.LOG", Vec::new()), "nothing in them"),
+            (Files::default().with("/x", hive(true)).with("/x.LOG", vec![1]), "log 1: not a log"),
+            (large, "which is not read"),
+            (short, "bytes can be read"),
+        ] {
+            let Some(&(size, _)) = files.files.get(BStr::new("/x")) else { panic!() };
+            let opened = open_file(&mut files, "/x".into(), size, strict).unwrap();
+            let said = opened.map(|_| String::new()).unwrap_or_else(|refused| refused.to_string());
+            assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{expected}: {said}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice, ByteVec};
 use libguestfs_core::Guestfs;
 
 use crate::guest::{about_path, mount_system};
@@ -139,6 +139,16 @@ impl GuestPaths {
     }
 }
 
+impl GuestPaths {
+    /// A shell pattern that fits what the user's `pattern` for a last name is to fit: of a Windows, in any case of letters.
+    pub fn wildcard(&self, pattern: &[u8]) -> BString {
+        match self.kind {
+            Kind::Windows(_) => in_any_case(pattern),
+            _ => pattern.into(),
+        }
+    }
+}
+
 impl Drives {
     /// Mounts the drive that `path` names, or the system. Says whether that was not mounted before.
     fn mount(&mut self, handle: &Guestfs, letter: Option<u8>, path: &BStr) -> Result<bool> {
@@ -187,6 +197,96 @@ fn split(path: &BStr) -> (Option<u8>, &BStr) {
     }
 }
 
+/// The pattern with each letter, and each range of letters, in both cases. Letters beyond ASCII become braces: in a pattern
+/// a class is one of bytes.
+fn in_any_case(pattern: &[u8]) -> BString {
+    let mut any = BString::default();
+    let mut rest = pattern;
+    while let Some((first, after)) = rest.split_first() {
+        let class =
+            (*first == b'[').then(|| class_end(after).and_then(|end| after.split_at_checked(end))).flatten();
+        if let Some((class, after)) = class {
+            any.push(b'[');
+            push_class(class, &mut any);
+            any.push(b']');
+            rest = after.strip_prefix(b"]").unwrap_or(after);
+            continue;
+        }
+        let (letter, length) = bstr::decode_utf8(rest);
+        let (raw, after) = rest.split_at_checked(length).unwrap_or((rest, b""));
+        match letter.and_then(other_case) {
+            Some(other) if other.is_ascii() && raw.is_ascii() => {
+                any.push_str(format!("[{}{other}]", raw.as_bstr()));
+            }
+            Some(other) => any.push_str(format!("{{{},{other}}}", raw.as_bstr())),
+            None => any.push_str(raw),
+        }
+        rest = after;
+    }
+    any
+}
+
+/// Where the `]` is that ends a class, whose text after the `[` this is.
+fn class_end(class: &[u8]) -> Option<usize> {
+    let mut at = usize::from(matches!(class.first(), Some(b'!' | b'^')));
+    // One at the beginning is a member.
+    at = at.saturating_add(usize::from(class.get(at) == Some(&b']')));
+    loop {
+        let rest = class.get(at..)?;
+        at = match rest {
+            [b']', ..] => return Some(at),
+            [b'[', b':', named @ ..] => at.checked_add(named.find(b":]")?)?.checked_add(4)?,
+            [_, ..] => at.checked_add(1)?,
+            [] => return None,
+        };
+    }
+}
+
+/// The members of a class, and those of its letters and of its ranges of letters in the other case.
+fn push_class(class: &[u8], any: &mut BString) {
+    any.extend_from_slice(class);
+    // What stands at the end of a class for itself would be one end of a range.
+    if any.ends_with(b"-") {
+        any.pop();
+    }
+    let mut rest = class;
+    while let Some((first, after)) = rest.split_first() {
+        rest = match rest {
+            [b'[', b':', named @ ..] => {
+                named.find(b":]").and_then(|end| named.get(end..)).unwrap_or_default()
+            }
+            [low, b'-', high, after @ ..]
+                if (low.is_ascii_lowercase() && high.is_ascii_lowercase())
+                    || (low.is_ascii_uppercase() && high.is_ascii_uppercase()) =>
+            {
+                any.extend([low ^ OTHER_CASE, b'-', high ^ OTHER_CASE]);
+                after
+            }
+            _ if first.is_ascii_alphabetic() => {
+                any.push(first ^ OTHER_CASE);
+                after
+            }
+            _ => after,
+        };
+    }
+    if class.ends_with(b"-") {
+        any.push(b'-');
+    }
+}
+
+/// The bit of a letter of ASCII that tells its case.
+const OTHER_CASE: u8 = 0x20;
+
+/// A letter in the other case, if that is one letter, and this one is the other case of it.
+fn other_case(letter: char) -> Option<char> {
+    let (mut lower, mut upper) = (letter.to_lowercase(), letter.to_uppercase());
+    let (lower, upper) = match (lower.next(), lower.next(), upper.next(), upper.next()) {
+        (Some(lower), None, Some(upper), None) => (lower, upper),
+        _ => return None,
+    };
+    [lower, upper].into_iter().find(|other| *other != letter)
+}
+
 fn no_slash(path: &BStr) -> Error {
     Error::new(format!("{path}: the path does not begin with a slash"))
 }
@@ -224,6 +324,25 @@ mod tests {
         ] {
             assert_eq!(split(path.into()), (letter, BStr::new(rest)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_wildcard_of_a_windows_fits_any_case() {
+        for (pattern, expected) in [
+            ("a*.T?1", "[aA]*.[Tt]?1"),
+            ("Öl ß*", "{Ö,ö}[lL] ß*"),
+            ("[!a-cX]", "[!a-cXA-Cx]"),
+            ("[]a]", "[]aA]"),
+            ("[a-]", "[aA-]"),
+            ("[-a]", "[-aA]"),
+            ("[[:upper:]x]y", "[[:upper:]xX][yY]"),
+            ("[0-9", "[0-9"),
+            ("\u{fffd}{A,b}", "\u{fffd}{[Aa],[bB]}"),
+        ] {
+            assert_eq!(in_any_case(pattern.as_bytes()), expected, "{pattern}");
+        }
+        assert_eq!(in_any_case(b"\xff*"), BStr::new(b"\xff*"));
+        assert_eq!(GuestPaths::by_hand().wildcard(b"a*"), "a*");
     }
 
     #[test]

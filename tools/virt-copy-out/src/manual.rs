@@ -16,7 +16,7 @@ read by a locked-down child process, and the virtual machine may be running.
 
 Files and directories are given by their full paths in the guest, beginning with a slash. Each is put into LOCALDIR \
 under its last name; what is in the guest's root directory (/) goes directly into LOCALDIR. The last name may have \
-wildcards: *, ? and [...]. A path that is a symbolic link is copied as a link; with a slash after it, the directory \
+wildcards: *, ? and [...]; of a Windows, they fit names in any case of letters. A path that is a symbolic link is copied as a link; with a slash after it, the directory \
 that it leads to is.
 
 If LOCALDIR is -, a tar archive of it all is written to standard output instead.",

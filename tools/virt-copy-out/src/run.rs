@@ -51,7 +51,7 @@ pub fn run(options: &Options, matches: &ArgMatches, session: &mut Session) -> Re
     let mut report = Report { verified: options.verify, ..Report::default() };
     for operand in sources {
         let operand = BStr::new(operand.as_bytes());
-        match paths.find(&handle, operand).and_then(|path| expand(&handle, path.as_bstr())) {
+        match paths.find(&handle, operand).and_then(|path| expand(&handle, &paths, path.as_bstr())) {
             Ok(list) => {
                 paths.warn(&handle, session)?;
                 total = total.map(|total: u64| total.saturating_add(size(&handle, &list)));
@@ -229,7 +229,7 @@ fn operands(options: &Options) -> Result<(&[OsString], &Path)> {
 
 /// The paths that a source stands for: wildcards in its last name are expanded, unless there is something of this very
 /// name.
-fn expand(handle: &Guestfs, source: &BStr) -> Result<Vec<BString>> {
+fn expand(handle: &Guestfs, paths: &GuestPaths, source: &BStr) -> Result<Vec<BString>> {
     let trimmed = source.trim_end_with(|c| c == '/');
     let (parent, name) = trimmed.rsplit_once_str(b"/").unwrap_or((b"", trimmed));
     if !name.iter().any(|byte| b"*?[".contains(byte))
@@ -246,7 +246,7 @@ fn expand(handle: &Guestfs, source: &BStr) -> Result<Vec<BString>> {
         pattern.push(*byte);
     }
     pattern.push(b'/');
-    pattern.extend_from_slice(name);
+    pattern.extend_from_slice(&paths.wildcard(name));
     let opts = GlobExpandOpts { directoryslash: Some(false) };
     let found = handle.glob_expand(&pattern, &opts).map_err(|e| about_path(handle, source, e))?;
     if found.is_empty() {

@@ -69,12 +69,14 @@ The value Old and the key Unwanted, with all below it, are deleted; that they ar
 First, all hives that are changed are made anew in memory, from what is on the disk and in their logs, and read again from
 their first key to their last value. If that fails for one, or a line of a file makes no sense, nothing is written. Then an appliance, see
 LIBGUESTFS_BACKEND below, writes one after the other: each is written beside the old one, with its owner, permissions, security
-descriptor, attributes and time of creation, and takes its name when it is complete on the disk. A failure leaves the old hive or the new one. The
-logs beside it are then emptied.
+descriptor, attributes and time of creation, and takes its name when it is complete on the disk. A failure, also one of the power, leaves the old hive or the new one; files whose
+names begin with .guestfs- may then lie beside it, and the next merge removes them. The logs beside it are then emptied.
+A file with several names (hard links) is refused.
 
 A volume that Windows did not leave clean is refused, and so is one of a Windows that is hibernated, which is also how
 fast startup leaves it: "shutdown /s /t 0" within the guest shuts it down completely, "chkdsk /f" mends a volume that is
-marked to be checked. A hive that is damaged is not changed.
+marked to be checked. A hive that is damaged is not changed, nor one in the midst of being written, of which the logs are missing: the
+message then says what to do.
 
 With --hive, keys are paths within the hive, or begin with what --prefix says. The file keeps its owner and permissions."#,
 };
@@ -144,5 +146,6 @@ const DIFFERENCES: Section = Section {
     title: "DIFFERENCES",
     text: r"The program of libguestfs has -d for --debug; here -d names a guest, as in all other tools. Names of keys
 and values that are not ASCII are always printed in UTF-8. A merge reads UTF-16 as well, makes keys that are missing above one, and
-needs no empty line between two keys.",
+needs no empty line between two keys. Failures have the exit status 1, and command lines that make no sense 2; there it is 255,
+or another number that is not 0.",
 };

@@ -30,6 +30,10 @@ const PIECE: usize = 1 << 20;
 /// What the user can do about a volume that is not to be written.
 const REMEDY: &str = "start Windows and shut it down with \"shutdown /s /t 0\", which is complete, also where fast startup \
                       is on; \"chkdsk /f\" mends a volume that is marked";
+/// What he can do about a hive in the midst of being written, in a guest and as a file.
+const FINISH: &str = "start Windows, which completes the hive or takes another one, and shut it down with \"shutdown /s /t 0\"";
+const FINISH_FILE: &str = "put the logs that were beside it in its guest (.LOG, .LOG1, .LOG2) beside it again, all of the \
+                           same time, or take it from a guest that was shut down";
 
 /// Merges into a guest.
 ///
@@ -80,14 +84,23 @@ pub(crate) fn file(path: &Path, files: &[OsString], options: &Options, session: 
     let merged = handle.internal_registry_merge(&place.hive, &place.logs, &place.prefix, new.file());
     warn_of_notes(&handle, &place.shown, session)?;
     merged.map_err(|e| {
-        let needs_prefix = e.message().contains(NEEDS_PREFIX);
+        let (needs_prefix, is_unfinished) =
+            (e.message().contains(NEEDS_PREFIX), e.message().contains(UNFINISHED));
         let error = place.named(plain(e));
-        if needs_prefix { error.hint("say it with --prefix, as in --prefix 'HKLM\\SOFTWARE'") } else { error }
+        match () {
+            () if needs_prefix => error.hint("say it with --prefix, as in --prefix 'HKLM\\SOFTWARE'"),
+            () if is_unfinished => error.hint(FINISH_FILE),
+            () => error,
+        }
     })?;
     handle.shutdown()?;
     new.finish(options.backup())
 }
 
+/// What the daemon says of a hive that is in the midst of being written.
+const UNFINISHED: &str = "its logs don't complete it";
+/// What the daemon says when something fails after a hive was replaced.
+const IN_PLACE: &str = "is in its place, but then: ";
 /// What the daemon says of a key that begins with the name of a root of the registry.
 const NEEDS_PREFIX: &str = "what its keys begin with has to be given";
 
@@ -123,7 +136,11 @@ fn merged(handle: &Guestfs, hive: &BString, session: &mut Session) -> Result<Fil
     let mut image = tempfile::tempfile().map_err(temporary)?;
     let merged = handle.internal_registry_merge(hive, &[] as &[BString], "", &mut image);
     warn_of_notes(handle, &hive.to_string(), session)?;
-    merged.map_err(plain)?;
+    merged.map_err(|e| {
+        let is_unfinished = e.message().contains(UNFINISHED);
+        let error = plain(e);
+        if is_unfinished { error.hint(FINISH) } else { error }
+    })?;
     image.rewind().map_err(temporary)?;
     Ok(image)
 }
@@ -146,8 +163,11 @@ fn about_hives(handle: &Guestfs, error: libguestfs_core::Error, written: &[Strin
     if needs_appliance(&error) {
         return with_appliance_hint(handle, plain(error));
     }
+    // That hive is the new one, or the old one if its disk fails.
+    let is_in_place = error.message().contains(IN_PLACE);
     let error = plain(error);
     match written {
+        _ if is_in_place => error,
         [] => error.about("nothing was written"),
         written => error.about(format!("only {} was written", written.join(", "))),
     }

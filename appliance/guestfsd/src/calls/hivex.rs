@@ -12,6 +12,7 @@ use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
 use super::guest_tree::GuestTree;
+use super::replace::Several;
 use super::{account, wire};
 use crate::Guestfsd;
 use crate::error::{At, refused, strerror};
@@ -160,7 +161,8 @@ impl Guestfsd {
             let what = format!("failed: {path}: path must start with a / character");
             return Err(Error::daemon(Errno::EINVAL, what));
         }
-        self.replace_file("hivex_commit", path.as_bstr(), &image)?.at(format_args!("failed: {path}"))
+        self.replace_file("hivex_commit", path.as_bstr(), &image, Several::InPlace)?
+            .at(format_args!("failed: {path}"))
     }
 }
 

@@ -48,7 +48,7 @@ mod packages;
 mod partitions;
 mod paths;
 mod registry;
-mod replace;
+pub(crate) mod replace;
 mod rsync;
 mod sandbox;
 mod searching;

@@ -32,6 +32,7 @@ mod kernel;
 mod mounts;
 mod names;
 mod packages;
+mod replace;
 mod searching;
 mod storage;
 mod tar;

@@ -86,7 +86,7 @@ impl Guestfsd {
     fn profile_of(&mut self, systemroot: &BStr, sid: &BStr) -> Result<BString> {
         let software =
             self.case_sensitive_path(BStr::new(&format!("{systemroot}/system32/config/software")))?;
-        let hive = self.read_hive(software.as_bstr(), &[], Options::default())?;
+        let hive = self.read_hive(software.as_bstr(), &[], Options::default())?.hive;
         let path = BString::from(format!("{PROFILES}\\{sid}"));
         let look = || {
             let Some(node) = hive.node_get_path(hive.root(), path.as_bstr())? else { return Ok(None) };

@@ -131,7 +131,7 @@ impl Guestfsd {
         prefix: &BStr,
         out: &mut dyn Sink,
     ) -> Result<()> {
-        let mut opened = self.read_hive(hive, logs, STRICT)?;
+        let mut opened = self.read_hive(hive, logs, STRICT)?.hive;
         for change in &self.registry.changes.list {
             let key = match &change.located {
                 Some((its, key)) if its == hive => key.as_bstr(),

@@ -26,15 +26,13 @@ use bstr::{BStr, BString, ByteSlice};
 use hivex::reg::{Export, ExportError, export};
 use hivex::{Hive, Node, Options, Value};
 use libguestfs_core::api::InternalRegistryExportOpts;
+use libguestfs_core::registry::Registry as OpenHive;
 use libguestfs_core::{Error, Result};
 use nix::errno::Errno;
 
 use super::sink::Sink;
 use crate::Guestfsd;
 use crate::error::refused;
-
-/// How many notes of damage are kept for the caller; a hive full of rubbish has no end of them.
-const NOTES_MAX: usize = 20;
 
 /// What the daemon remembers between calls about registries.
 #[derive(Debug, Default)]
@@ -71,16 +69,17 @@ impl Guestfsd {
             b"plain" => Form::Plain,
             other => return Err(unknown_form(other)),
         };
-        let hive = self.read_hive(hive, logs, Options::default())?;
+        let opened = self.read_hive(hive, logs, Options::default())?;
+        let hive = &opened.hive;
         let shown = full_path(prefix(opts), key);
-        let node = key_at(&hive, key, &shown)?;
+        let node = key_at(hive, key, &shown)?;
         if let Some(name) = &opts.value {
-            let found = value_of(&hive, node, &shown, name.as_bstr())?;
+            let found = value_of(hive, node, &shown, name.as_bstr())?;
             let content = match form {
-                Form::Json => json::value(&hive, node, found, prefix(opts)),
-                _ => value::plain(&hive, found),
+                Form::Json => json::value(hive, node, found, prefix(opts)),
+                _ => value::plain(hive, found),
             };
-            self.note_damage(&hive);
+            self.note(&opened);
             return out.write(&content.map_err(|error| about(name.as_bstr(), &error))?);
         }
         let max_depth = opts.maxdepth.and_then(|depth| usize::try_from(depth).ok());
@@ -88,12 +87,12 @@ impl Guestfsd {
         let exported = match form {
             Form::Reg { printable_strings } => {
                 let how = Export { prefix: prefix(opts).to_owned(), printable_strings, max_depth };
-                export(&hive, node, &how, &mut text)
+                export(hive, node, &how, &mut text)
             }
-            Form::Json => json::export(&hive, node, prefix(opts), max_depth, &mut text),
+            Form::Json => json::export(hive, node, prefix(opts), max_depth, &mut text),
             Form::Plain => return Err(unknown_form(b"plain")),
         };
-        self.note_damage(&hive);
+        self.note(&opened);
         match exported {
             Ok(()) => text.finish(),
             Err(ExportError::Hive(error)) => Err(about(shown.as_bstr(), &error)),
@@ -105,13 +104,9 @@ impl Guestfsd {
         Ok(self.registry.notes.clone())
     }
 
-    /// Keeps what was found wrong with the hive while it was read.
-    fn note_damage(&mut self, hive: &Hive) {
-        let notes = hive.notes();
-        self.registry.notes.extend(notes.iter().take(NOTES_MAX).map(|note| note.to_string().into()));
-        if let Some(more) = notes.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
-            self.registry.notes.push(format!("and {more} places more").into());
-        }
+    /// Keeps what there is to say about a hive, some of which is met only while it is read.
+    fn note(&mut self, hive: &OpenHive) {
+        self.registry.notes = hive.notes().into_iter().map(BString::from).collect();
     }
 }
 
@@ -147,7 +142,7 @@ fn about(place: &BStr, error: &hivex::Error) -> Error {
         hivex::ErrorKind::AlreadyExists => Errno::EEXIST,
         hivex::ErrorKind::ReadOnly => Errno::EROFS,
         hivex::ErrorKind::TooLarge => Errno::ERANGE,
-        hivex::ErrorKind::Corrupt => Errno::EUCLEAN,
+        hivex::ErrorKind::Corrupt | hivex::ErrorKind::Unfinished => Errno::EUCLEAN,
         _ => Errno::EINVAL,
     };
     Error::daemon(errno, format!("{place}: {error}"))

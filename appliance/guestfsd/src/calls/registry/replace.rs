@@ -10,19 +10,20 @@
 //! On the right is what Windows finds if the step is the last one. Each is on the disk before the next begins. Between 3 and
 //! 4, the logs are of no effect: the hive says of itself that it was written completely, and so no system looks at them.
 //!
-//! A hive is not written in place, though its file would keep its number then: it would be in pieces until all of it is on
+//! The third step is several, see [`crate::calls::replace`]. A hive is not written in place, though its file would keep its number then: it would be in pieces until all of it is on
 //! the disk, and only the system's own logs, which other readers do not know, could mend it. A rename changes a few blocks of
 //! the directory.
 
 use std::ops::ControlFlow;
 
 use bstr::{BStr, BString, ByteSlice};
-use libguestfs_core::{Error, Result};
+use libguestfs_core::{Error, Result, registry};
 use nix::errno::Errno;
 use rustix::fs::{OFlags, fstat, fsync, ftruncate, syncfs};
 
 use crate::Guestfsd;
-use crate::calls::replace::belongings;
+use crate::calls::guest_tree::GuestTree;
+use crate::calls::replace::{IN_PLACE, Several, belongings};
 use crate::calls::sink::Source;
 use crate::calls::writing::data::copy_range;
 use crate::calls::writing::{existing, regular, reopen};
@@ -50,23 +51,23 @@ impl Guestfsd {
             }
             image.extend_from_slice(piece);
         }
-        let logs = self.logs_beside(path)?;
+        let path = self.tree().canonical(path).at(path)?;
+        let path = path.as_bstr();
+        let logs = registry::logs_beside(&mut GuestTree::new(self.tree()), path)?;
         if !backup.is_empty() {
             let copied = BString::from([path.as_bytes(), backup].concat());
             copy(root, path, copied.as_bstr()).at(format_args!("backup: {copied}"))?;
             for log in &logs {
-                let end = log.get(path.len()..).unwrap_or_default();
-                let copied = BString::from([copied.as_bytes(), end].concat());
-                copy(root, log.as_bstr(), copied.as_bstr()).at(format_args!("backup: {copied}"))?;
+                let copied = BString::from([copied.as_slice(), &log.end].concat());
+                copy(root, log.path.as_bstr(), copied.as_bstr()).at(format_args!("backup: {copied}"))?;
             }
         }
         sync(root, path).at(path)?;
-        self.replace_file(call, path, &image)?.at(path)?;
-        sync(root, path).at(path)?;
+        self.replace_file(call, path, &image, Several::Refuse)?.at(path)?;
         for log in &logs {
-            empty(root, log.as_bstr()).at(log)?;
+            empty(root, log.path.as_bstr()).at(format_args!("{path}: {IN_PLACE}{}", log.path))?;
         }
-        sync(root, path).at(path)
+        sync(root, path).at(format_args!("{path}: {IN_PLACE}"))
     }
 }
 
