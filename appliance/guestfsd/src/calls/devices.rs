@@ -1,25 +1,34 @@
 //! Devices: which there are, and how large.
 
 use bstr::{BStr, BString};
-use disk::ReadAt;
+use disk::volume::md::Array;
+use disk::{ErrorKind, ReadAt};
 use libguestfs_core::api::Hashtable;
 use libguestfs_core::{Error, Result};
 
 use super::wire;
 use crate::Guestfsd;
-use crate::error::At;
+use crate::error::{At, chain};
 
 /// Unit of `blockdev --getsz` in bytes.
 const SECTOR: u64 = 512;
 /// Largest block size that Linux gives a block device by itself: a page (bytes).
 const PAGE: u32 = 4096;
 
-/// What is said of an array's parts.
-pub(super) const ARRAY: &str = "part of a RAID array";
+/// What is said of the parts of an array that is not understood.
+const ARRAY: &str = "part of a RAID array";
 
 /// Is this blkid's name for a part of an array that mdadm puts together?
-pub(super) fn is_array_member(kind: &BStr) -> bool {
+pub(crate) fn is_array_member(kind: &BStr) -> bool {
     ["linux_raid_member", "ddf_raid_member", "isw_raid_member"].iter().any(|member| kind == member)
+}
+
+/// A part of an array which an appliance could put together, and this engine can't.
+pub(super) struct ForeignMember {
+    pub(super) device: BString,
+    /// Blkid's name for it.
+    pub(super) kind: &'static str,
+    pub(super) why: String,
 }
 
 impl Guestfsd {
@@ -31,26 +40,35 @@ impl Guestfsd {
         Ok(i32::try_from(self.engine.disks().len()).unwrap_or(i32::MAX))
     }
 
-    /// Arrays are put together by a kernel. Where parts of one are and there is none, a list without it would be wrong.
+    /// Where an array may be that only a kernel can put together, a list without it would be wrong.
     pub(crate) fn list_md_devices(&mut self) -> Result<Vec<BString>> {
-        if let Some(kernel) = self.engine.kernel() {
-            return Ok(kernel.arrays());
-        }
-        match self.array_members()?.first() {
-            Some((device, _)) => Err(Error::needs_appliance(format_args!("{device}: {ARRAY}"))),
-            None => Ok(Vec::new()),
+        match self.foreign_members()?.first() {
+            Some(ForeignMember { device, why, .. }) => {
+                Err(Error::needs_appliance(format_args!("{device}: {why}")))
+            }
+            None => self.engine.arrays().at("list_md_devices"),
         }
     }
 
-    /// The devices that are parts of arrays, with blkid's names for them.
-    pub(super) fn array_members(&self) -> Result<Vec<(BString, BString)>> {
+    /// The parts of arrays that are left to a kernel.
+    pub(super) fn foreign_members(&self) -> Result<Vec<ForeignMember>> {
+        if self.engine.kernel().is_some() {
+            return Ok(Vec::new());
+        }
+        let assembled = self.engine.assembled().at("list_md_devices")?;
         let mut members = Vec::new();
         for device in self.all_devices()? {
             // What can't be opened or looked at is told by the list of filesystems.
             let Ok(Some(probe)) = self.engine.probe(device.as_ref()) else { continue };
-            if is_array_member(probe.kind.into()) {
-                members.push((device, probe.kind.into()));
+            if !is_array_member(probe.kind.into()) {
+                continue;
             }
+            let why = match assembled.of_member(device.as_ref()).map(Array::open) {
+                None => ARRAY.to_owned(),
+                Some(Err(error)) if error.kind() == ErrorKind::Unsupported => chain(&error),
+                Some(_) => continue,
+            };
+            members.push(ForeignMember { device, kind: probe.kind, why });
         }
         Ok(members)
     }

@@ -10,7 +10,6 @@ use libguestfs_core::api::Hashtable;
 use libguestfs_core::{Error, Result};
 
 use crate::Guestfsd;
-use crate::engine::kernel::Kernel;
 use crate::engine::{Mountable, PartitionDevice};
 use crate::error::{At, Failure, refused};
 
@@ -79,7 +78,7 @@ impl Guestfsd {
                 self.add_filesystem(partition.name.clone(), &mut list)?;
             }
         }
-        for array in self.arrays() {
+        for array in self.engine.arrays().at("list_filesystems")? {
             if !partitions.iter().any(|p| p.parent == array) {
                 self.add_filesystem(array, &mut list)?;
             }
@@ -152,15 +151,10 @@ impl Guestfsd {
     pub(super) fn all_devices(&self) -> Result<Vec<BString>> {
         let mut devices = self.engine.disks();
         devices.extend(self.engine.partitions().at("list_partitions")?.into_iter().map(|p| p.name));
-        devices.extend(self.arrays());
+        devices.extend(self.engine.arrays().at("list_md_devices")?);
         devices.extend(self.logical_volumes()?);
         devices.extend(self.mappings()?);
         Ok(devices)
-    }
-
-    /// Arrays that a kernel has put together.
-    fn arrays(&self) -> Vec<BString> {
-        self.engine.kernel().map(Kernel::arrays).unwrap_or_default()
     }
 
     fn find_filesystem(&self, tag: &str, value: &BStr, wanted: impl Fn(&Probe) -> bool) -> Result<BString> {

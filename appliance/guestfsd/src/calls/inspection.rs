@@ -14,7 +14,7 @@ use libguestfs_core::inspect::{
 };
 use libguestfs_core::{Error, Result};
 
-use super::devices::{ARRAY, is_array_member};
+use super::devices::is_array_member;
 use super::guest_tree::GuestTree;
 use crate::Guestfsd;
 use crate::engine::{self, MountRequest, PartitionDevice, names};
@@ -212,10 +212,9 @@ impl<'d> Guest for Looking<'d> {
     fn disks(&mut self) -> Result<Disks> {
         let mut daemon = self.daemon.borrow_mut();
         let mut filesystems = daemon.list_filesystems()?.0;
-        if daemon.engine.kernel().is_none() {
-            // Arrays may hold a system, and only a kernel puts them together; it has then done what can be done.
-            filesystems.extend(daemon.array_members()?);
-        }
+        // Arrays that only a kernel puts together may hold a system.
+        let members = daemon.foreign_members()?.into_iter();
+        filesystems.extend(members.map(|member| (member.device, member.kind.into())));
         // The halves of a mirror hold what the mirror holds; a system is on the volume.
         filesystems.retain(|(mountable, _)| !mountable.starts_with(names::LDM_PARTITION.as_bytes()));
         // A hybrid medium has a table of partitions, none of which need hold the medium's filesystem.
@@ -246,7 +245,9 @@ impl<'d> Guest for Looking<'d> {
     fn open(&mut self, filesystem: &Filesystem) -> Result<Opened<Mounted<'d>>> {
         let mut daemon = self.daemon.borrow_mut();
         if is_array_member(filesystem.kind.as_ref()) {
-            return Ok(Opened::Unread(Trouble::Unsupported(ARRAY.into())));
+            let members = daemon.foreign_members()?;
+            let member = members.into_iter().find(|member| member.device == filesystem.mountable);
+            return Ok(member.map_or(Opened::Nothing, |m| Opened::Unread(Trouble::Unsupported(m.why))));
         }
         // Nothing mounts what blkid cannot name, but something may be there that it can't read.
         if filesystem.kind == "unknown" {
@@ -315,10 +316,10 @@ impl Guestfsd {
     }
 }
 
-/// The arrays that run, with what mdadm says of them. There are none without a kernel.
+/// The arrays that run, with what mdadm says of them.
 fn arrays(daemon: &mut Guestfsd) -> Result<Vec<Array>> {
     let mut arrays = Vec::new();
-    for device in daemon.list_md_devices()? {
+    for device in daemon.engine.arrays().at("list_md_devices")? {
         // One that stops meanwhile, or that mdadm can't describe, has no name that a guest could use.
         let Ok(Hashtable(detail)) = daemon.md_detail(device.as_bstr()) else { continue };
         let value = |key: &str| detail.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
@@ -337,7 +338,13 @@ fn damage(daemon: &Guestfsd) -> Result<Vec<String>> {
     let lvm = daemon.engine.lvm().at("lvm")?;
     let ldm = daemon.engine.ldm().at("ldm")?;
     let problems = lvm.problems.iter().chain(&ldm.problems);
-    Ok(problems.filter(|problem| problem.kind() == ErrorKind::Corrupt).map(chain).collect())
+    let mut damage: Vec<String> =
+        problems.filter(|problem| problem.kind() == ErrorKind::Corrupt).map(chain).collect();
+    // An array that lacks too many devices may have had the system.
+    let arrays = daemon.engine.assembled().at("list_md_devices")?;
+    let lost = arrays.others.iter().filter_map(|array| array.open().err());
+    damage.extend(lost.filter(|why| why.kind() != ErrorKind::Unsupported).map(|why| chain(&why)));
+    Ok(damage)
 }
 
 /// The partitions of GPTs and those of MBRs. Of a disk whose table can't be read, none.

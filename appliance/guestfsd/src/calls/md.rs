@@ -1,13 +1,18 @@
-//! Linux software RAID: mdadm makes and stops arrays, /proc/mdstat tells of those that run.
+//! Linux software RAID: mdadm makes and stops arrays, /proc/mdstat tells of those that run; where there is no kernel, their
+//! superblocks tell the same.
 
 use bstr::{BStr, BString, ByteSlice};
+use disk::volume::md::{Member, Role};
 use libguestfs_core::Result;
 use libguestfs_core::api::{Hashtable, MdCreateOpts, Mdstat};
 
 use super::tool::Tool;
 use crate::Guestfsd;
-use crate::error::refused;
+use crate::engine::RunningArray;
+use crate::error::{At, refused};
 
+/// Major number of arrays (Linux Documentation/admin-guide/devices.txt).
+pub(crate) const ARRAY_MAJOR: u32 = 9;
 /// What `level` may be, as mdadm(8) has it.
 const LEVELS: [&str; 15] = [
     "linear", "raid0", "0", "stripe", "raid1", "1", "mirror", "raid4", "4", "raid5", "5", "raid6", "6",
@@ -46,13 +51,33 @@ impl Guestfsd {
     }
 
     pub(crate) fn md_detail(&mut self, md: &BStr) -> Result<Hashtable> {
+        if let Some(pairs) = self.assembled_array(md, detail_of)? {
+            return Ok(Hashtable(pairs));
+        }
         let kernel = self.kernel("md_detail")?;
         let tool = Tool::new(kernel, "mdadm").args(["--detail", "--export"]);
         let text = tool.device(self.device(md)?.as_bstr())?.run_with_status()?;
         Ok(Hashtable(detail(&text, |node| kernel.canonical(node))))
     }
 
+    /// What is to be told of an array that the engine put together itself; `None` where a kernel does.
+    fn assembled_array<T>(&self, md: &BStr, tell: impl FnOnce(&RunningArray) -> T) -> Result<Option<T>> {
+        if self.engine.kernel().is_some() {
+            return Ok(None);
+        }
+        let device = self.device(md)?;
+        let arrays = self.engine.assembled().at(&device)?;
+        let array = arrays.of_device(device.as_bstr());
+        array
+            .map(tell)
+            .map(Some)
+            .ok_or_else(|| refused(format!("{device} does not appear to be an md device")))
+    }
+
     pub(crate) fn md_stat(&mut self, md: &BStr) -> Result<Vec<Mdstat>> {
+        if let Some(members) = self.assembled_array(md, members_of)? {
+            return Ok(members);
+        }
         let kernel = self.kernel("md_stat")?;
         let device = self.device(md)?;
         let text = std::fs::read(STATUS_FILE).map_err(|e| refused(format!("{STATUS_FILE}: {e}")))?;
@@ -154,6 +179,78 @@ fn detail(text: &[u8], canonical: impl Fn(&BStr) -> BString) -> Vec<(BString, BS
         }
     }
     pairs
+}
+
+/// A member's role as mdadm shows it.
+fn shown_role(role: Role) -> BString {
+    match role {
+        Role::Active(place) | Role::Recovering(place) | Role::Replacing(place) => place.to_string().into(),
+        _ => "spare".into(),
+    }
+}
+
+/// The same of an array that no kernel runs.
+fn detail_of(running: &RunningArray) -> Vec<(BString, BString)> {
+    let array = &running.array;
+    let words: Vec<String> =
+        array.uuid.chunks(4).map(|word| word.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+    let mut pairs: Vec<(BString, BString)> = vec![
+        ("level".into(), array.level_name().into()),
+        ("devices".into(), array.raid_disks.to_string().into()),
+        ("metadata".into(), array.version.to_string().into()),
+        ("uuid".into(), words.join(":").into()),
+    ];
+    if !array.name.is_empty() {
+        // With nothing that says otherwise, arrays go by their names.
+        pairs.push(("devname".into(), array.name.clone()));
+        pairs.push(("name".into(), array.name.clone()));
+    }
+    for (member, role) in current(running) {
+        let name = member.device.strip_prefix(b"/").unwrap_or(&member.device).replace("/", "_");
+        let key = |property: &[u8]| BString::from([MEMBER_PREFIX, name.as_slice(), b"_", property].concat());
+        pairs.push((key(b"role"), shown_role(role)));
+        pairs.push((key(b"dev"), member.device.clone()));
+    }
+    pairs
+}
+
+/// The members that take part in an array, as the kernel lists them after mdadm gave it one after the other: the first place
+/// first, then from the last to the second.
+fn current(running: &RunningArray) -> Vec<(&Member, Role)> {
+    let order = |role: &Role| match role {
+        Role::Active(place) => (*place, 0),
+        Role::Recovering(place) | Role::Replacing(place) => (*place, 1),
+        _ => (u32::MAX, 0),
+    };
+    let members = running.array.members.iter().filter_map(|member| Some((member, member.role?)));
+    let mut members: Vec<_> = members.filter(|(_, role)| *role != Role::Faulty).collect();
+    members.sort_by_key(|(_, role)| order(role));
+    if let [_, others @ ..] = members.as_mut_slice() {
+        others.reverse();
+    }
+    members
+}
+
+/// What `/proc/mdstat` would have of an array that no kernel runs.
+fn members_of(running: &RunningArray) -> Vec<Mdstat> {
+    let described = |(member, role): (&Member, Role)| {
+        let mut flags = BString::default();
+        if member.write_mostly {
+            flags.push(b'W');
+        }
+        match role {
+            Role::Spare => flags.push(b'S'),
+            Role::Journal => flags.push(b'J'),
+            Role::Replacing(_) => flags.push(b'R'),
+            _ => {}
+        }
+        Mdstat {
+            mdstat_device: member.device.clone(),
+            mdstat_index: i32::try_from(member.number).unwrap_or(i32::MAX),
+            mdstat_flags: flags,
+        }
+    };
+    current(running).into_iter().map(described).collect()
 }
 
 /// The members of array `name` in the text of /proc/mdstat: `md0 : active raid1 sdb[1] sda[0](S)`. `None` if there is no

@@ -65,7 +65,9 @@ mod writing;
 mod xattrs;
 mod xfs;
 
+pub(crate) use devices::is_array_member;
 pub(crate) use lvm::DEVICE_MAPPER_MAJOR;
+pub(crate) use md::ARRAY_MAJOR;
 pub(crate) use registry::Registry;
 
 /// Largest message of the protocol in bytes (`GUESTFS_MESSAGE_MAX`), with room for its header.

@@ -17,6 +17,7 @@ use disk::partition::Table;
 use disk::probe::Probe;
 use disk::volume::ldm::DynamicDisks;
 use disk::volume::lvm2::Volumes;
+use disk::volume::md;
 use libguestfs_core::inspect::Unlocked;
 
 use crate::error::Failure;
@@ -43,6 +44,43 @@ pub struct PartitionDevice {
     pub parent: BString,
     /// Number in the partition table, from 1.
     pub number: u32,
+}
+
+/// An array that an engine put together itself.
+#[derive(Debug)]
+pub struct RunningArray {
+    /// `/dev/md127`.
+    pub device: BString,
+    /// The number in it.
+    pub number: u32,
+    /// What it is made of.
+    pub array: md::Array,
+    /// What it holds.
+    pub source: Arc<dyn ReadAt>,
+    /// Its partitions, if it has any.
+    pub table: Option<Arc<Table>>,
+}
+
+/// The arrays that an engine put together itself.
+#[derive(Debug, Default)]
+pub struct Arrays {
+    /// Those that can be read, in the order in which they were put together.
+    pub running: Vec<RunningArray>,
+    /// Those that can't.
+    pub others: Vec<md::Array>,
+}
+
+impl Arrays {
+    /// The array that the device is a member of.
+    pub(crate) fn of_member(&self, device: &BStr) -> Option<&md::Array> {
+        let all = self.running.iter().map(|running| &running.array).chain(&self.others);
+        all.into_iter().find(|array| array.members.iter().any(|member| member.device == device))
+    }
+
+    /// The array that has a device.
+    pub(crate) fn of_device(&self, device: &BStr) -> Option<&RunningArray> {
+        self.running.iter().find(|running| running.device == device)
+    }
 }
 
 /// One mount, as `mounts` and `mountpoints` list it.
@@ -180,6 +218,20 @@ pub trait Engine: Debug + Send {
     /// # Errors
     /// If the disks can't be read.
     fn lvm(&self) -> Result<Arc<Volumes>>;
+
+    /// The devices of arrays, in the order of their numbers: `/dev/md127`…
+    ///
+    /// # Errors
+    /// If the disks can't be read.
+    fn arrays(&self) -> Result<Vec<BString>>;
+
+    /// The arrays that were put together here; none where a kernel did it.
+    ///
+    /// # Errors
+    /// If the disks can't be read.
+    fn assembled(&self) -> Result<Arc<Arrays>> {
+        Ok(Arc::default())
+    }
 
     /// The groups of Windows dynamic disks, with their volumes.
     ///

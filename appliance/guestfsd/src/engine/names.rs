@@ -33,10 +33,34 @@ pub(crate) fn number(index: usize, partition: u32) -> DeviceNumber {
     }
 }
 
+/// The number of a partition whose disk has none left for it.
+pub(crate) fn extended(minor: u32) -> DeviceNumber {
+    DeviceNumber { major: EXTENDED_MAJOR, minor }
+}
+
 /// A device number as the kernel puts it into a file system identifier (`huge_encode_dev`).
 pub(crate) fn encoded(device: DeviceNumber) -> u64 {
     let (major, minor) = (u64::from(device.major), u64::from(device.minor));
     (minor & 0xff) | major << 8 | (minor & !0xff) << 12
+}
+
+/// The name of array number `number`.
+pub(crate) fn array(number: u32) -> BString {
+    format!("/dev/md{number}").into()
+}
+
+/// The name of an array's partition: after a digit the kernel puts a `p`.
+pub(crate) fn array_partition(array: &BString, number: u32) -> BString {
+    format!("{array}p{number}").into()
+}
+
+/// Takes `/dev/md127p2` apart: the array's number, and that of the partition if there is one.
+pub(crate) fn parse_array(name: &[u8]) -> Option<(u32, Option<u32>)> {
+    let rest = name.strip_prefix(b"/dev/md")?;
+    match rest.split_once_str("p") {
+        Some((array, partition)) => Some((decimal(array)?, Some(decimal(partition)?))),
+        None => Some((decimal(rest)?, None)),
+    }
 }
 
 /// The name of a logical volume.
@@ -145,6 +169,22 @@ mod tests {
         let name = |group: &str, volume: &str| ldm(LDM_VOLUME, &group.into(), &volume.into());
         assert_eq!(name("WIN-Dg0", "Volume1"), "/dev/mapper/ldm_vol_WIN-Dg0_Volume1");
         assert_eq!(name("a b/c", "é\\"), "/dev/mapper/ldm_vol_a\\x20b\\x2fc_\\xc3\\xa9\\x5c");
+    }
+
+    #[test]
+    fn arrays_are_counted_in_numbers() {
+        assert_eq!(array_partition(&array(127), 2), "/dev/md127p2");
+        for (name, parts) in [
+            ("/dev/md127", Some((127, None))),
+            ("/dev/md0p12", Some((0, Some(12)))),
+            ("/dev/md", None),
+            ("/dev/md01", None),
+            ("/dev/md1p", None),
+            ("/dev/md/0", None),
+            ("/dev/sda", None),
+        ] {
+            assert_eq!(parse_array(name.as_bytes()), parts, "{name}");
+        }
     }
 
     #[test]

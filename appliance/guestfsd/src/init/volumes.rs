@@ -18,7 +18,8 @@ const DYNAMIC: [&str; 4] = ["dm_mod", "dm_raid", "raid1", "raid456"];
 /// What is on the disks and arrays of the guest.
 fn members(kernel: &Kernel) -> Vec<String> {
     let partitions = kernel.partitions().unwrap_or_default().into_iter().map(|p| p.name);
-    let all: Vec<BString> = kernel.disks().into_iter().chain(partitions).chain(kernel.arrays()).collect();
+    let all: Vec<BString> =
+        kernel.disks().into_iter().chain(partitions).chain(kernel.arrays().unwrap_or_default()).collect();
     let kind = |device: &BString| match kernel.probe(device.as_bstr()) {
         Ok(probe) => probe.map(|probe| probe.kind.to_owned()),
         Err(failure) => {

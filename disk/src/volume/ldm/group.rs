@@ -8,12 +8,14 @@ use bstr::{BString, ByteSlice};
 use super::database::{self, Database};
 use super::privhead::PrivHead;
 use super::record::{self, Component, Layout, Record};
-use super::redundant::{Mirror, Raid5};
 use super::{Found, SECTOR, Uuid};
 use crate::volume::map::{AreaMap, Mapped};
+use crate::volume::redundant::{Mirror, Parity, ParityLayout};
 use crate::volume::refusal::Refusal;
 use crate::{Error, ErrorKind, ReadAt, Result, Window};
 
+/// Fewest columns that RAID-5 has on dynamic disks.
+const RAID5_COLUMNS: usize = 3;
 /// State of a component that is up to date.
 const UP_TO_DATE: &str = "ACTIVE";
 
@@ -483,6 +485,7 @@ impl<'g> Builder<'g, '_> {
         }
     }
 
+    /// Parity rotates as in Linux's left-symmetric layout, as libldm has it made.
     fn raid5(&self, volume: &Volume, parts: &Parts<'_>) -> Result<Arc<dyn ReadAt>> {
         let columns = Self::columns(parts)?;
         let mut sources = Vec::new();
@@ -502,8 +505,12 @@ impl<'g> Builder<'g, '_> {
         } else if outdated > 0 {
             return Err(Error::unsupported("several of its disks are missing or missed changes"));
         }
-        let sources = sources.into_iter().map(|(_, source)| source).collect();
-        Ok(Arc::new(Raid5::new(sources, volume.chunk, volume.len)?))
+        let sources: Vec<_> = sources.into_iter().map(|(_, source)| source).collect();
+        if sources.len() < RAID5_COLUMNS {
+            return Err(Error::corrupt(format!("RAID-5 of {} columns", sources.len())));
+        }
+        let layout = ParityLayout::LEFT_SYMMETRIC;
+        Ok(Arc::new(Parity::new(sources, layout, volume.chunk, volume.len)?))
     }
 }
 

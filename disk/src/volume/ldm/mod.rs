@@ -5,7 +5,7 @@
 //!                                                                       │
 //!                  group.rs: volumes, partitions, disks by name ◄───────┘
 //!                      │
-//!                      └─► ../map.rs (simple, spanned, striped), redundant.rs (mirrored, RAID-5): bytes
+//!                      └─► ../map.rs (simple, spanned, striped), ../redundant (mirrored, RAID-5): bytes
 //! ```
 //!
 //! Every disk of a group has a copy of the group's whole database; the one with the highest number of a committed change
@@ -21,7 +21,6 @@ mod database;
 mod group;
 mod privhead;
 mod record;
-mod redundant;
 
 use std::fmt;
 use std::sync::Arc;

@@ -122,11 +122,6 @@ impl Kernel {
         self.devices.canonical_of_node(printed).unwrap_or_else(|| printed.to_owned())
     }
 
-    /// Arrays: `/dev/md0`…
-    pub fn arrays(&self) -> Vec<BString> {
-        self.devices.arrays()
-    }
-
     /// The device mapper's devices that are no logical volumes: `/dev/mapper/NAME`.
     pub fn mappings(&self) -> Vec<BString> {
         self.devices.mappings()
@@ -372,6 +367,10 @@ impl Engine for Kernel {
         }
         let volumes = lvm2::scan(&candidates).map_err(|e| Failure::disk("lvm".into(), e))?;
         Ok(Arc::new(volumes))
+    }
+
+    fn arrays(&self) -> Result<Vec<BString>> {
+        Ok(self.devices.arrays())
     }
 
     fn ldm(&self) -> Result<Arc<DynamicDisks>> {

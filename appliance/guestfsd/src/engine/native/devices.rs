@@ -1,4 +1,4 @@
-//! The block devices that the drives amount to: disks, their partitions, the logical and dynamic volumes across them, and
+//! The block devices that the drives amount to: disks, their partitions, arrays, logical and dynamic volumes across them, and
 //! encrypted devices that were opened.
 //!
 //! Everything is looked at once, when first asked for, and then kept: drives do not change. Only what can lie on an encrypted
@@ -17,16 +17,17 @@ use disk::fs::{DeviceNumber, Filesystem, btrfs};
 use disk::partition::{self, Table};
 use disk::probe::{self, Probe};
 use disk::volume::ldm::{self, DynamicDisks};
-use disk::volume::lvm2::{self, LogicalVolume, VolumeGroup, Volumes};
+use disk::volume::lvm2::{LogicalVolume, VolumeGroup, Volumes};
 use disk::{ErrorKind, ReadAt, Window};
 use libguestfs_core::inspect::udev_unescape;
 use nix::errno::Errno;
 
 use super::dynamic::{self, Member};
 use super::encrypted::Mappings;
-use crate::calls::DEVICE_MAPPER_MAJOR;
+use super::layers::{Candidate, Layers};
+use crate::calls::{ARRAY_MAJOR, DEVICE_MAPPER_MAJOR, is_array_member};
 use crate::engine::words::wrong_filesystem;
-use crate::engine::{PartitionDevice, Result, names};
+use crate::engine::{Arrays, PartitionDevice, Result, RunningArray, names};
 use crate::error::Failure;
 
 /// Memory for blocks of all drives together (bytes).
@@ -61,6 +62,10 @@ struct Disk {
 enum Place {
     Disk(usize),
     Partition(usize, u32),
+    /// Index in [`Arrays::running`].
+    Array(usize),
+    /// The same, and the number of the partition.
+    ArrayPartition(usize, u32),
     /// Group and volume within [`Volumes`].
     Volume(usize, usize),
     /// Group and member within [`DynamicDisks`].
@@ -86,7 +91,7 @@ pub(super) struct Devices {
     filesystems: BTreeMap<BString, Arc<dyn Filesystem>>,
     /// The devices of each btrfs filesystem of several, in order.
     btrfs_members: OnceCell<Vec<BtrfsMembers>>,
-    volumes: OnceCell<Arc<Volumes>>,
+    layers: OnceCell<Layers>,
     dynamic: OnceCell<Arc<DynamicDisks>>,
     /// Encrypted devices that are open.
     mappings: Mappings,
@@ -106,7 +111,7 @@ impl Devices {
             probes: RefCell::default(),
             filesystems: BTreeMap::new(),
             btrfs_members: OnceCell::new(),
-            volumes: OnceCell::new(),
+            layers: OnceCell::new(),
             dynamic: OnceCell::new(),
             mappings: Mappings::default(),
         }
@@ -119,7 +124,7 @@ impl Devices {
     /// Opens or closes encrypted devices. What can lie on them is then to be looked for anew.
     pub(super) fn change_mappings(&mut self, change: impl FnOnce(&mut Mappings)) {
         change(&mut self.mappings);
-        self.volumes.take();
+        self.layers.take();
         self.btrfs_members.take();
         self.probes.get_mut().clear();
         self.filesystems.clear();
@@ -155,6 +160,19 @@ impl Devices {
     }
 
     pub(super) fn partitions(&self) -> Result<Vec<PartitionDevice>> {
+        let mut partitions = self.disk_partitions()?;
+        for running in &self.arrays()?.running {
+            partitions.extend(running.partition_numbers().into_iter().map(|number| PartitionDevice {
+                name: names::array_partition(&running.device, number),
+                parent: running.device.clone(),
+                number,
+            }));
+        }
+        Ok(partitions)
+    }
+
+    /// The partitions of disks.
+    fn disk_partitions(&self) -> Result<Vec<PartitionDevice>> {
         let mut partitions = Vec::new();
         for (index, disk) in self.disks.iter().enumerate() {
             partitions.extend(self.partition_numbers(index)?.into_iter().map(|number| PartitionDevice {
@@ -241,6 +259,9 @@ impl Devices {
         if let Some(index) = self.mappings.find(name) {
             return Ok(Some(Place::Mapping(index)));
         }
+        if let Some(place) = self.array_place(name)? {
+            return Ok(Some(place));
+        }
         self.volume_place(name)
     }
 
@@ -257,19 +278,58 @@ impl Devices {
 
     /// All LVM2 metadata.
     pub(super) fn lvm(&self) -> Result<Arc<Volumes>> {
-        if let Some(volumes) = self.volumes.get() {
-            return Ok(Arc::clone(volumes));
+        Ok(Arc::clone(&self.layers()?.volumes))
+    }
+
+    /// All arrays.
+    pub(super) fn arrays(&self) -> Result<Arc<Arrays>> {
+        Ok(Arc::clone(&self.layers()?.arrays))
+    }
+
+    fn layers(&self) -> Result<&Layers> {
+        if let Some(layers) = self.layers.get() {
+            return Ok(layers);
         }
-        let partitions = self.partitions()?;
-        let whole = self.disks().into_iter().filter(|disk| partitions.iter().all(|p| p.parent != *disk));
+        let partitions = self.disk_partitions()?;
         let mut candidates = Vec::new();
-        for name in whole.chain(partitions.iter().map(|p| p.name.clone())) {
+        for name in self.disks().into_iter().chain(partitions.iter().map(|p| p.name.clone())) {
             let source = self.open(name.as_bstr())?;
-            candidates.push((name, source));
+            let is_member = self.is_member(name.as_bstr(), &source)?;
+            let has_partitions = partitions.iter().any(|p| p.parent == name);
+            candidates.push(Candidate { name, source, is_member, has_partitions });
         }
-        candidates.extend(self.mappings.sources());
-        let volumes = lvm2::scan(&candidates).map_err(|e| Failure::disk("lvm".into(), e))?;
-        Ok(Arc::clone(self.volumes.get_or_init(|| Arc::new(volumes))))
+        let mut opened = Vec::new();
+        for (name, source) in self.mappings.sources() {
+            let is_member = self.is_member(name.as_bstr(), &source)?;
+            opened.push(Candidate { name, source, is_member, has_partitions: false });
+        }
+        let layers = Layers::new(candidates, opened, |name, source| self.is_member(name, source))?;
+        Ok(self.layers.get_or_init(|| layers))
+    }
+
+    /// Is the device a member of an array that can be put together here? It is looked at once, as for [`probe`](Self::probe).
+    fn is_member(&self, name: &BStr, source: &Arc<dyn ReadAt>) -> Result<bool> {
+        match self.probe_source(name, source) {
+            Ok(probe) => Ok(probe.is_some_and(|probe| is_array_member(probe.kind.into()))),
+            Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Io => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Where the array or its partition is that `name` denotes.
+    fn array_place(&self, name: &BStr) -> Result<Option<Place>> {
+        let Some((array, partition)) = names::parse_array(name) else { return Ok(None) };
+        let arrays = self.arrays()?;
+        let Some(index) = arrays.running.iter().position(|running| running.number == array) else {
+            return Ok(None);
+        };
+        let Some(number) = partition else { return Ok(Some(Place::Array(index))) };
+        let has = |running: &RunningArray| running.partition_numbers().contains(&number);
+        Ok(arrays
+            .running
+            .get(index)
+            .filter(|running| has(running))
+            .map(|_| Place::ArrayPartition(index, number)))
     }
 
     /// Where the logical volume is that `name` denotes: `/dev/VG/LV`, `/dev/mapper/VG-LV` or `/dev/dm-N`.
@@ -299,6 +359,10 @@ impl Devices {
         match place {
             Place::Disk(index) => Ok(disk_name(index)?.clone()),
             Place::Partition(index, number) => Ok(names::partition(disk_name(index)?, number)),
+            Place::Array(index) => self.with_array(index, |running| Ok(running.device.clone())),
+            Place::ArrayPartition(index, number) => {
+                self.with_array(index, |running| Ok(names::array_partition(&running.device, number)))
+            }
             Place::Volume(group, volume) => {
                 with_volume(self.lvm()?.as_ref(), group, volume, |group, volume| {
                     Ok(names::volume(&group.name, &volume.name))
@@ -309,6 +373,10 @@ impl Devices {
             }
             Place::Mapping(index) => self.mappings.name(index),
         }
+    }
+
+    fn with_array<T>(&self, index: usize, give: impl FnOnce(&RunningArray) -> Result<T>) -> Result<T> {
+        give(self.arrays()?.running.get(index).ok_or(Errno::ENOENT)?)
     }
 
     pub(super) fn canonical(&self, name: &BStr) -> Result<Option<BString>> {
@@ -335,10 +403,11 @@ impl Devices {
         }
     }
 
-    /// Disks, partitions, logical volumes, opened devices, volumes and partitions of dynamic disks.
+    /// Disks, partitions, arrays, logical volumes, opened devices, volumes and partitions of dynamic disks.
     fn all(&self) -> Result<Vec<BString>> {
         let mut all = self.disks();
         all.extend(self.partitions()?.into_iter().map(|p| p.name));
+        all.extend(self.arrays()?.running.iter().map(|running| running.device.clone()));
         for group in &self.lvm()?.groups {
             let shown = group.volumes.iter().filter(|v| v.active && v.public);
             all.extend(shown.map(|v| names::volume(&group.name, &v.name)));
@@ -379,7 +448,15 @@ impl Devices {
             return Ok(known.clone());
         }
         let source = self.open(device)?;
-        let found = probe::probe(&source).map_err(|e| Failure::disk(device, e))?.map(Arc::new);
+        self.probe_source(device, &source)
+    }
+
+    /// The same where the device's content is at hand.
+    fn probe_source(&self, device: &BStr, source: &Arc<dyn ReadAt>) -> Result<Option<Arc<Probe>>> {
+        if let Some(known) = self.probes.borrow().get(device) {
+            return Ok(known.clone());
+        }
+        let found = probe::probe(source).map_err(|e| Failure::disk(device, e))?.map(Arc::new);
         self.probes.borrow_mut().insert(device.to_owned(), found.clone());
         Ok(found)
     }
@@ -400,6 +477,12 @@ impl Devices {
                 let partition = table.partition(number).ok_or(Errno::ENOENT)?;
                 Ok(Arc::new(partition.open(Arc::clone(&disk.drive.source))))
             }
+            Place::Array(index) => self.with_array(index, |running| Ok(Arc::clone(&running.source))),
+            Place::ArrayPartition(index, number) => self.with_array(index, |running| {
+                let entry = running.table.as_ref().and_then(|table| table.partition(number));
+                let source = Arc::clone(&running.source);
+                Ok(Arc::new(entry.ok_or(Errno::ENOENT)?.open(source)) as Arc<dyn ReadAt>)
+            }),
             Place::Volume(group, volume) => with_volume(self.lvm()?.as_ref(), group, volume, |_, volume| {
                 volume.open().map_err(|e| Failure::disk(device, e))
             }),
@@ -426,12 +509,31 @@ impl Devices {
         let (index, partition) = match self.place(device) {
             Ok(Some(Place::Disk(index))) => (index, 0),
             Ok(Some(Place::Partition(index, number))) => (index, number),
+            Ok(Some(Place::Array(array))) => return self.array_number(array),
+            Ok(Some(Place::ArrayPartition(array, number))) => {
+                return self.array_partition_number(array, number);
+            }
             Ok(Some(Place::Volume(group, volume))) => return self.volume_number(group, volume),
             Ok(Some(Place::Dynamic(group, member))) => return self.dynamic_number(group, member),
             Ok(Some(Place::Mapping(index))) => return mapped_number(self.mappings.minor(index)),
             _ => return DeviceNumber::default(),
         };
         names::number(index, partition)
+    }
+
+    fn array_number(&self, index: usize) -> DeviceNumber {
+        let number = self.with_array(index, |running| Ok(running.number));
+        number.map_or_else(|_| DeviceNumber::default(), |minor| DeviceNumber { major: ARRAY_MAJOR, minor })
+    }
+
+    /// They are numbered as the kernel comes upon them.
+    fn array_partition_number(&self, index: usize, number: u32) -> DeviceNumber {
+        let Ok(arrays) = self.arrays() else { return DeviceNumber::default() };
+        let all = arrays.running.iter().enumerate();
+        let mut all =
+            all.flat_map(|(index, running)| running.partition_numbers().into_iter().map(move |n| (index, n)));
+        let position = all.position(|place| place == (index, number)).and_then(|n| u32::try_from(n).ok());
+        position.map_or_else(DeviceNumber::default, names::extended)
     }
 
     /// Active volumes are numbered in the order of their activation.

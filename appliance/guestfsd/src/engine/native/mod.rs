@@ -13,14 +13,15 @@ use disk::volume::lvm2::Volumes;
 use libguestfs_core::inspect::Unlocked;
 
 use super::{
-    Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree, UmountHow,
-    UnlockRequest, Unlocking,
+    Arrays, Engine, MountPoint, MountRequest, Mountable, PartitionDevice, Result, Subvolumes, Tree,
+    UmountHow, UnlockRequest, Unlocking,
 };
 
 mod dentries;
 mod devices;
 mod dynamic;
 mod encrypted;
+mod layers;
 mod mounts;
 mod options;
 mod sysroot;
@@ -109,6 +110,17 @@ impl Engine for Native {
 
     fn lvm(&self) -> Result<Arc<Volumes>> {
         self.devices.lvm()
+    }
+
+    fn arrays(&self) -> Result<Vec<BString>> {
+        let mut numbered: Vec<_> =
+            self.devices.arrays()?.running.iter().map(|array| (array.number, array.device.clone())).collect();
+        numbered.sort();
+        Ok(numbered.into_iter().map(|(_, device)| device).collect())
+    }
+
+    fn assembled(&self) -> Result<Arc<Arrays>> {
+        self.devices.arrays()
     }
 
     fn ldm(&self) -> Result<Arc<DynamicDisks>> {
