@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! fs::Filesystem        ext2/3/4, xfs, btrfs, NTFS, FAT, exFAT, ISO 9660, UDF, squashfs, erofs: names, inodes, data, xattrs
-//! volume                LVM2, dynamic disks, LUKS ┐
+//! volume                RAID, LVM2, LDM, LUKS    ─┐
 //! partition             GPT and MBR partitions    ├─ each is again a ReadAt
 //! image                 raw, qcow2 and its chain ─┘
 //! cache::Cached         bounded block cache with read-ahead

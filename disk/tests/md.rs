@@ -39,11 +39,14 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
 });
 
-/// Members by array: content, by the name of the device.
-static MEMBERS: LazyLock<BTreeMap<String, Vec<(BString, Vec<u8>)>>> = LazyLock::new(|| {
+/// Devices with their content.
+type Images = Vec<(BString, Vec<u8>)>;
+
+/// Members by array.
+static MEMBERS: LazyLock<BTreeMap<String, Images>> = LazyLock::new(|| {
     let output = Command::new("xz").arg("-dc").arg(data().join("disks.img.xz")).output().expect("xz runs");
     assert!(output.status.success());
-    let mut members: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    let mut members: BTreeMap<String, Images> = BTreeMap::new();
     let mut rest = output.stdout.as_slice();
     for (disk, size) in EXPECTED["disks"].as_array().unwrap().iter().enumerate() {
         let (image, later) = rest.split_at(size.as_u64().unwrap() as usize);

@@ -210,7 +210,7 @@ fn what_only_a_kernel_puts_together_does_not_hinder_the_rest() {
             assert_eq!(list, [pair("/dev/sda1", "ext4")]);
             assert_eq!(refusal(arrays), "needs an appliance: /dev/sda2: part of a RAID array");
             let inspection = refusal(d.inspect_os());
-            assert_eq!(inspection, "needs an appliance: /dev/sda2: part of a RAID array");
+            assert_eq!(inspection, "needs an appliance: /dev/sda2: linux_raid_member: part of a RAID array");
         }
         assert_eq!(d.vfs_type(b("/dev/sda2")).unwrap(), kind);
         assert_eq!(d.vfs_label(b("/dev/sda2")).unwrap(), label);

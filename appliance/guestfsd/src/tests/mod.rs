@@ -19,6 +19,7 @@ use crate::Guestfsd;
 use crate::engine::kernel::Kernel;
 use crate::engine::native::{Drive, Native};
 
+mod arrays;
 mod btrfs;
 mod content;
 mod deployment;
