@@ -308,6 +308,80 @@ fn fill_btrfs(shop: &Workshop, at: &Path) -> Result<()> {
     Ok(fs::write(at.join("@home/alice/note"), "hello\n")?)
 }
 
+/// A snapshot of the volume `root` as LVM2's metadata has it, whose changes are in the volume `before`.
+const SNAPSHOT: &str = r#"
+    snapshot0 {
+        id = "SXrwrM-Evmc-qcAV-pkTm-xNYo-sWof-pCgtK8"
+        status = ["READ", "WRITE", "VISIBLE"]
+        flags = []
+        segment_count = 1
+        segment1 {
+            start_extent = 0
+            extent_count = 16
+            type = "snapshot"
+            chunk_size = 8
+            origin = "root"
+            cow_store = "before"
+        }
+    }
+"#;
+
+/// A disk that is the physical volume of a group with `root` and a snapshot of it. No kernel takes part: of a snapshot that is
+/// never active, the metadata tells.
+fn volume_group(shop: &Workshop) -> Result<PathBuf> {
+    let image = shop.path("volumes");
+    fs::File::create(&image)?.set_len(28 << 20)?;
+    let attached = must("losetup", ["-f".as_ref(), "--show".as_ref(), image.as_os_str()])?;
+    let device = attached.trim_ascii().to_str_lossy().into_owned();
+    let made = fill_group(shop, &device);
+    must("losetup", ["-d", &device])?;
+    made?;
+    let mut files: Vec<(&str, &str)> = debian("12.5\n");
+    let uuid = "0a1b2c3d-0000-4000-8000-00000000000f";
+    let fstab = format!("UUID={uuid} / ext4 defaults 0 1\n");
+    files[0].1 = &fstab;
+    let tree = shop.tree("volumes.tree", &files)?;
+    let (tree, name) = (tree.to_string_lossy(), image.to_string_lossy());
+    must("mke2fs", ["-q", "-t", "ext4", "-U", uuid, "-d", &tree, "-E", "offset=1048576", &name, "16M"])?;
+    Ok(image)
+}
+
+fn fill_group(shop: &Workshop, device: &str) -> Result<()> {
+    let config = format!(
+        "devices {{ filter=[\"a|^{device}$|\", \"r|.*|\"] use_devicesfile=0 }} backup {{ backup=0 archive=0 }} \
+         activation {{ udev_sync=0 udev_rules=0 }}"
+    );
+    let lvm = |words: &[&str]| {
+        let (command, rest) = words.split_first().context("a command")?;
+        must("lvm", [&[command, "--config", &config, "--driverloaded", "n"], rest].concat()).map(drop)
+    };
+    lvm(&["pvcreate", "-q", "--metadatasize", "256k", device])?;
+    lvm(&["vgcreate", "-q", "-s", "1m", "vg", device])?;
+    for (name, size) in [("root", "16m"), ("before", "8m")] {
+        lvm(&["lvcreate", "-q", "-an", "-Zn", "-Wn", "-L", size, "-n", name, "vg"])?;
+    }
+    let path = shop.path("metadata");
+    let file = path.to_string_lossy();
+    lvm(&["vgcfgbackup", "-f", &file, "vg"])?;
+    let text = fs::read_to_string(&path)?;
+    // The last brace but one closes the list of volumes.
+    let volumes = text.trim_end().strip_suffix('}').and_then(|text| text.trim_end().strip_suffix('}'));
+    fs::write(&path, format!("{}{SNAPSHOT}}}}}\n", volumes.context("two closing braces")?))?;
+    lvm(&["vgcfgrestore", "-f", &file, "vg"])
+}
+
+#[test]
+fn a_snapshot_of_a_volume_is_no_second_system() -> Result<()> {
+    let shop = Workshop::new()?;
+    let image = volume_group(&shop)?;
+    ensure!(prints("virt-cat", &[&image], &["/etc/debian_version"])? == "12.5\n");
+    let xml = prints("virt-inspector", &[&image], &["--no-applications", "--no-icon"])?;
+    ensure!(roots(&xml) == ["/dev/vg/root"], "{xml}");
+    ensure!(xml.contains("<mountpoint dev=\"/dev/vg/root\">/</mountpoint>"), "{xml}");
+    ensure!(xml.contains("<snapshot>/dev/vg/before</snapshot>"), "{xml}");
+    Ok(())
+}
+
 #[test]
 fn a_damaged_neighbour_hides_nothing_and_is_named() -> Result<()> {
     let shop = Workshop::new()?;

@@ -36,12 +36,19 @@ static CONTAINERS: &[&[&str]] = &[
 pub(super) struct Found {
     parts: Vec<(Role, Root)>,
     media: Vec<Root>,
+    /// Snapshots of volumes that were not looked at.
+    snapshots: Vec<BString>,
     notes: Vec<String>,
 }
 
 impl Found {
     pub(super) fn add(&mut self, role: Role, root: Root) {
         self.parts.push((role, root));
+    }
+
+    /// Adds a snapshot of a volume that can't be looked at.
+    pub(super) fn add_snapshot(&mut self, device: &BString) {
+        self.snapshots.push(device.clone());
     }
 
     /// Keeps the place of a root that is looked at later.
@@ -73,7 +80,7 @@ impl Found {
 
     /// Makes systems of it. `coreos_root` is the root of a CoreOS that was never booted.
     pub(super) fn assemble(self, disks: &Disks, coreos_root: Option<BString>) -> Inspection {
-        let Found { parts, media, mut notes } = self;
+        let Found { parts, media, snapshots: unread, mut notes } = self;
         let mut roots = Vec::new();
         let mut usrs = Vec::new();
         let unbooted = coreos_root.map(|device| {
@@ -105,7 +112,8 @@ impl Found {
         }
         let roots = without_second_views(roots);
         let mut roots = without_containers(roots, &mut notes);
-        let snapshots = take_snapshots(&mut roots, disks);
+        let mut snapshots = take_snapshots(&mut roots, disks);
+        take_volumes(&mut roots, disks, unread, &mut snapshots);
         for root in &mut roots {
             let is_mounted = |usr: &Root| root.fstab.iter().any(|mount| mount.mountable == usr.mountable);
             if root.os == Some(OsType::Linux)
@@ -271,6 +279,23 @@ fn is_same_system(a: &Root, b: &Root) -> bool {
         && a.release.distro == b.release.distro
         && a.release.product_name == b.release.product_name
         && a.release.version == b.release.version
+}
+
+/// Takes the roots on snapshots of logical volumes, and adds those snapshots that were not looked at (`unread`): each is one
+/// of the root on the farthest volume that it was made of.
+fn take_volumes(roots: &mut Vec<Root>, disks: &Disks, unread: Vec<BString>, snapshots: &mut Vec<Snapshot>) {
+    let known: Vec<BString> = roots.iter().map(|root| root.mountable.clone()).collect();
+    // A snapshot of a snapshot is one of the root that stays.
+    let root_of =
+        |device: &BString| disks.origins(device.as_bstr()).filter(|of| known.contains(of)).last().cloned();
+    roots.retain(|root| {
+        let of = root_of(&root.mountable);
+        snapshots.extend(of.clone().map(|of| Snapshot { mountable: root.mountable.clone(), of }));
+        of.is_none()
+    });
+    let unread =
+        unread.into_iter().filter_map(|mountable| Some(Snapshot { of: root_of(&mountable)?, mountable }));
+    snapshots.extend(unread);
 }
 
 /// A disk has two copies of a ChromeOS, of which the newer one runs; of equal ones the first.

@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::fmt;
+use std::{fmt, iter};
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -127,6 +127,8 @@ pub struct LogicalVolume {
     pub group_uuid: BString,
     /// UUID of the volume, with or without dashes.
     pub uuid: BString,
+    /// The device of the volume that it is a snapshot of.
+    pub origin: Option<BString>,
 }
 
 /// An MD array that runs.
@@ -210,6 +212,21 @@ pub struct Disks {
 }
 
 impl Disks {
+    /// Is the filesystem on a snapshot of a volume?
+    pub(super) fn is_snapshot(&self, filesystem: &Filesystem) -> bool {
+        self.origins(filesystem.mountable.as_bstr()).next().is_some()
+    }
+
+    /// The volumes that a device is a snapshot of, nearest first: there are snapshots of snapshots.
+    pub(super) fn origins(&self, device: &BStr) -> impl Iterator<Item = &BString> {
+        let origin = |device: &BStr| {
+            let mut volumes = self.logical_volumes.iter();
+            volumes.find(|volume| volume.device == device)?.origin.as_ref()
+        };
+        // Damaged metadata could go in a circle.
+        iter::successors(origin(device), move |of| origin(of.as_bstr())).take(self.logical_volumes.len())
+    }
+
     /// The disk that a partition is on; nothing for a volume, which may be on any.
     pub(super) fn disk_of(&self, device: &BStr) -> Option<&BString> {
         let named_after = |disk: &&BString| {

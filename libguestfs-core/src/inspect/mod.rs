@@ -34,7 +34,7 @@
 //!   (`ID_LIKE`), or of the database that it has; there it is `unknown`, or `redhat-based`.
 //! * An OpenBSD is `openbsd`, DragonFly is a system of its own, FreeBSD is known without its update program.
 //! * A container's filesystem is a root, and a root whose fstab is a link (NixOS) is found; dnf counts if it is a link.
-//! * Snapshots are no roots ([`Inspection::snapshots`]), whatever they are of, nor are layers of containers; newer
+//! * Snapshots are no roots ([`Inspection::snapshots`]), whatever they are of (subvolumes of btrfs, logical volumes), nor are layers of containers; newer
 //!   libguestfs drops those that are equal to the root. Of two copies of one ChromeOS the newer one counts.
 //! * The deployment of an ostree is found (there the disk has no system); `Root::deployment` says where. The filesystem with its
 //!   boot entry is its /boot, if fstab names none.
@@ -131,6 +131,10 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
             }
             // A partition of a boot loader or a raw one of a database: most disks have one.
             Opened::Nothing => {}
+            // What it is a snapshot of says what it is.
+            Opened::Unread(Trouble::Unsupported(_)) if disks.is_snapshot(filesystem) => {
+                found.add_snapshot(&filesystem.mountable);
+            }
             Opened::Unread(why) => unread.push((filesystem, why)),
         }
     }

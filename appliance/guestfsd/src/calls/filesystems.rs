@@ -157,7 +157,9 @@ impl Guestfsd {
         Ok(devices)
     }
 
+    /// A snapshot of a volume has the names of the volume, which comes first.
     fn find_filesystem(&self, tag: &str, value: &BStr, wanted: impl Fn(&Probe) -> bool) -> Result<BString> {
+        let mut on_snapshot = None;
         for device in self.all_devices()? {
             if self.engine.open_block(device.as_bstr()).is_err() {
                 continue;
@@ -168,8 +170,14 @@ impl Guestfsd {
                 probe => probe.at(&device)?,
             };
             if probe.is_some_and(|p| wanted(&p)) {
-                return Ok(device);
+                if self.origin(device.as_bstr()).is_none() {
+                    return Ok(device);
+                }
+                on_snapshot = on_snapshot.or(Some(device));
             }
+        }
+        if let Some(device) = on_snapshot {
+            return Ok(device);
         }
         Err(unresolved(tag, value))
     }

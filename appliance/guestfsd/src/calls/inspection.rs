@@ -399,7 +399,8 @@ fn logical_volumes(daemon: &mut Guestfsd) -> Result<Vec<LogicalVolume>> {
         let (Some(group), Some(name)) = (names.next(), names.next()) else { continue };
         let group_uuid = daemon.vguuid(group.as_bstr())?;
         let uuid = daemon.lvuuid(device.as_bstr())?;
-        volumes.push(LogicalVolume { device, group, name, group_uuid, uuid });
+        let origin = daemon.origin(device.as_bstr());
+        volumes.push(LogicalVolume { device, group, name, group_uuid, uuid, origin });
     }
     Ok(volumes)
 }

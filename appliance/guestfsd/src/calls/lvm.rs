@@ -7,7 +7,7 @@ use libguestfs_core::{Error, Result};
 
 use super::wire;
 use crate::Guestfsd;
-use crate::engine::Mountable;
+use crate::engine::{Mountable, names};
 use crate::error::{At, refused};
 
 /// Major number of device-mapper's devices in the original's appliance.
@@ -52,6 +52,17 @@ impl Guestfsd {
 
     pub(crate) fn lvs(&mut self) -> Result<Vec<BString>> {
         self.logical_volumes()
+    }
+
+    /// The device of the volume that a volume is a snapshot of.
+    pub(super) fn origin(&self, device: &BStr) -> Option<BString> {
+        let (group, name) = device.strip_prefix(b"/dev/")?.split_once_str("/")?;
+        // Where the metadata can't be read, no volume is listed either; a kernel's tools may understand more of it.
+        let volumes = self.engine.lvm().ok()?;
+        let volume = volumes.logical_volume(group, name).ok()?;
+        // Hidden ones, such as that of a cache, stand in brackets.
+        let is_shown = !volume.origin.is_empty() && !volume.origin.starts_with(b"[");
+        is_shown.then(|| names::volume(&group.into(), &volume.origin))
     }
 
     /// Devices of all logical volumes that are for use.

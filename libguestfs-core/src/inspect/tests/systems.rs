@@ -96,6 +96,7 @@ fn every_form_of_device_name_leads_to_the_device() {
         name: "lv-two".into(),
         group_uuid: "012345-6789-abcd-efgh-ijkl-mnop-qrstuv".into(),
         uuid: "ABCDEF-GHIJ-KLMN-OPQR-STUV-WXYZ-012345".into(),
+        origin: None,
     });
     guest.disks.arrays.push(Array {
         device: "/dev/md0".into(),

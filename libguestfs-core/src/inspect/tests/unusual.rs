@@ -3,7 +3,7 @@
 
 use super::memory::{MemGuest, MemTree, Node};
 use super::systems::{ELF, mounts, names, only, run, unread};
-use crate::inspect::Root;
+use crate::inspect::{LogicalVolume, Root};
 
 /// The root of a Debian of this version, with this fstab.
 fn debian(version: &str, fstab: &str) -> MemTree {
@@ -80,6 +80,43 @@ fn of_systems_that_all_look_like_snapshots_one_stays() {
         .filesystem("/dev/sda2", MemTree::default().directory("/x"))
         .filesystem("btrfsvol:/dev/sda2/.snapshots/1/snapshot", debian("11.1", ""));
     assert_eq!(found(lonely).0, ["btrfsvol:/dev/sda2/.snapshots/1/snapshot"]);
+}
+
+#[test]
+fn snapshots_of_volumes_are_put_apart() {
+    let volume = |name: &str, origin: Option<&str>| LogicalVolume {
+        device: format!("/dev/vg/{name}").into(),
+        group: "vg".into(),
+        name: name.into(),
+        group_uuid: "".into(),
+        uuid: "".into(),
+        origin: origin.map(|origin| format!("/dev/vg/{origin}").into()),
+    };
+    let mut guest = MemGuest::new();
+    guest.disks.logical_volumes = vec![
+        volume("before", Some("root")),
+        volume("closed", Some("root")),
+        volume("data", None),
+        volume("data-old", Some("data")),
+        volume("older", Some("before")),
+        volume("root", None),
+        // Damaged: no circle is followed for ever.
+        volume("x", Some("y")),
+        volume("y", Some("x")),
+    ];
+    let guest = guest
+        .filesystem("/dev/vg/before", debian("11.9", ""))
+        .unsupported("/dev/vg/closed", "unknown")
+        .filesystem("/dev/vg/data", MemTree::default().directory("/photos"))
+        .unsupported("/dev/vg/data-old", "unknown")
+        .filesystem("/dev/vg/older", debian("10.1", ""))
+        .filesystem("/dev/vg/root", debian("12.5", ""))
+        .unsupported("/dev/vg/x", "unknown");
+    assert!(run(guest.clone()).unread.is_empty(), "what a snapshot is of says enough");
+    let (roots, snapshots) = found(guest);
+    assert_eq!(roots, ["/dev/vg/root"]);
+    let expected = ["before", "older", "closed"].map(|name| format!("/dev/vg/{name} of /dev/vg/root"));
+    assert_eq!(snapshots, expected);
 }
 
 #[test]
