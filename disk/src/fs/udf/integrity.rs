@@ -70,10 +70,11 @@ fn parse(bytes: &[u8], medium: &Medium) -> Result<Option<Integrity>> {
         return Ok(None);
     }
     let own_at = TABLES.saturating_add(index(partitions).saturating_mul(8));
-    let Some(own) = bytes.get(own_at..).and_then(|rest| rest.get(..index(own))) else { return Ok(None) };
-    if own.len() < OWN {
-        return Err(Error::corrupt("an integrity of a logical volume without UDF's part"));
+    if own_at.saturating_add(index(own)) > bytes.len() {
+        return Ok(None);
     }
+    // Linux reads these wherever they are said to end.
+    let own = bytes.slice(own_at, OWN)?;
     let revision = own.le16(READ_REVISION)?;
     if revision > MAX_READ_REVISION {
         return Err(Error::unsupported(format!("a volume for readers of UDF {revision:x}")));
