@@ -31,6 +31,42 @@ static CONTAINERS: &[&[&str]] = &[
     &["containers", "*", "rootfs"],
 ];
 
+/// What a subvolume is for, by where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subvolume {
+    /// Anything.
+    Plain,
+    /// A snapshot that a tool keeps.
+    Snapshot,
+    /// A container, or a layer of some.
+    Container,
+}
+
+impl Subvolume {
+    /// What a mountable is for, if it is a subvolume.
+    pub(super) fn of(mountable: &BStr) -> Option<Subvolume> {
+        mountable.starts_with(b"btrfsvol:").then(|| {
+            if lies_in(mountable, CONTAINERS) {
+                Subvolume::Container
+            } else if lies_in(mountable, SNAPSHOTS) {
+                Subvolume::Snapshot
+            } else {
+                Subvolume::Plain
+            }
+        })
+    }
+}
+
+impl fmt::Display for Subvolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Subvolume::Plain => "subvolumes",
+            Subvolume::Snapshot => "snapshots",
+            Subvolume::Container => "subvolumes of containers",
+        })
+    }
+}
+
 /// What filesystems turned out to be, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -191,8 +227,7 @@ fn is_primary_partition(device: &BString) -> bool {
 
 /// Drops the filesystems of containers where there is a system beside them.
 fn without_containers(roots: Vec<Root>, notes: &mut Vec<String>) -> Vec<Root> {
-    let is_container =
-        |root: &Root| root.mountable.starts_with(b"btrfsvol:") && lies_in(&root.mountable, CONTAINERS);
+    let is_container = |root: &Root| Subvolume::of(root.mountable.as_bstr()) == Some(Subvolume::Container);
     let (containers, systems): (Vec<Root>, Vec<Root>) = roots.into_iter().partition(is_container);
     if systems.is_empty() {
         return containers;

@@ -76,7 +76,7 @@ mod windows;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use assemble::Found;
+use assemble::{Found, Subvolume};
 use classify::Role;
 pub use devices::udev_unescape;
 pub use elf::arch as elf_architecture;
@@ -95,9 +95,11 @@ pub use windows::Windows;
 /// Name of the partition with the root of a CoreOS, which is empty before its first boot.
 const COREOS_ROOT: &str = "ROOT";
 
-/// Most subvolumes of btrfs that are looked at. A host of containers has hundreds; the system's own are made first, and
-/// are listed first.
-const SUBVOLUMES_MAX: usize = 1000;
+/// Most subvolumes of btrfs of each kind that are looked at, the first ones. A host of containers has tens of thousands of
+/// layers, which are no systems of its own, and years of snapshots are some hundred; a root can be any of the others, as
+/// a rollback makes a new one.
+const SUBVOLUMES_MAX: [(Subvolume, usize); 3] =
+    [(Subvolume::Plain, 5000), (Subvolume::Snapshot, 1000), (Subvolume::Container, 100)];
 
 /// Looks at every filesystem of a guest and finds its operating systems.
 ///
@@ -109,14 +111,16 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
     let mut unread = Vec::new();
     let mut boot_links = Vec::new();
     let mut ostrees = Vec::new();
-    let mut subvolumes = 0;
+    let mut subvolumes = SUBVOLUMES_MAX.map(|(kind, max)| (kind, max, 0usize));
     for filesystem in &disks.filesystems {
         if filesystem.kind == "swap" {
             continue;
         }
-        if filesystem.mountable.starts_with(b"btrfsvol:") {
-            subvolumes += 1;
-            if subvolumes > SUBVOLUMES_MAX {
+        if let Some(kind) = Subvolume::of(filesystem.mountable.as_bstr())
+            && let Some((_, max, count)) = subvolumes.iter_mut().find(|(of, ..)| *of == kind)
+        {
+            *count += 1;
+            if count > max {
                 continue;
             }
         }
@@ -154,11 +158,10 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
             unread.extend(files.tree().trouble().map(|why| (filesystem, why)));
         }
     }
-    if let Some(more) = subvolumes.checked_sub(SUBVOLUMES_MAX).filter(|&more| more > 0) {
-        found.note(
-            "btrfs",
-            format_args!("{more} subvolumes after the first {SUBVOLUMES_MAX} are not looked at"),
-        );
+    for (kind, max, count) in subvolumes {
+        if let Some(more) = count.checked_sub(max).filter(|&more| more > 0) {
+            found.note("btrfs", format_args!("{more} {kind} after the first {max} are not looked at"));
+        }
     }
     let unbooted = match found.lacks_coreos_root() {
         true => guest.find(Tag::PartLabel, COREOS_ROOT.into())?,

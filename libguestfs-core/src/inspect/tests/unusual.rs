@@ -120,15 +120,26 @@ fn snapshots_of_volumes_are_put_apart() {
 }
 
 #[test]
-fn of_very_many_subvolumes_the_first_count() {
-    let mut guest = MemGuest::new().filesystem("/dev/sda2", debian("12.1", ""));
+fn of_very_many_subvolumes_the_root_is_found() {
+    let mut guest = MemGuest::new().filesystem("/dev/sda2", MemTree::default().directory("/x"));
     for number in 0..1005 {
-        let name = format!("btrfsvol:/dev/sda2/.snapshots/{number}/snapshot");
-        guest = guest.filesystem(&name, debian("12.0", ""));
+        let snapshot = format!("btrfsvol:/dev/sda2/.snapshots/{number}/snapshot");
+        let layer = format!("btrfsvol:/dev/sda2/@/var/lib/docker/btrfs/subvolumes/{number:0>64}");
+        guest = guest.filesystem(&snapshot, debian("12.0", "")).filesystem(&layer, debian("11.0", ""));
     }
+    // Made anew by the last rollback.
+    let guest = guest.filesystem("btrfsvol:/dev/sda2/@", debian("12.1", "/dev/sda2 / btrfs subvol=@\n"));
     let inspection = run(guest);
-    assert_eq!((inspection.roots.len(), inspection.snapshots.len()), (1, 1000));
-    assert_eq!(inspection.notes, ["btrfs: 5 subvolumes after the first 1000 are not looked at"]);
+    let roots: Vec<_> = inspection.roots.iter().map(|root| root.mountable.to_string()).collect();
+    assert_eq!((roots, inspection.snapshots.len()), (vec!["btrfsvol:/dev/sda2/@".to_owned()], 1000));
+    assert!(inspection.snapshots.iter().all(|snapshot| snapshot.of == "btrfsvol:/dev/sda2/@"));
+    assert_eq!(
+        inspection.notes[..2],
+        [
+            "btrfs: 5 snapshots after the first 1000 are not looked at",
+            "btrfs: 905 subvolumes of containers after the first 100 are not looked at"
+        ]
+    );
 }
 
 #[test]
