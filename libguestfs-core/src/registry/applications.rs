@@ -54,8 +54,9 @@ pub fn applications(software: &Registry) -> Installed {
 /// The application whose subkey this is.
 fn application(software: &Registry, name: BString, key: hivex::Node) -> Option<Package> {
     let text = |value: &str| software.text(key, value).map(clean).unwrap_or_default();
-    let (name, display_name) = (clean(name), text("DisplayName"));
-    if display_name.is_empty() || name.is_empty() {
+    // It may be empty.
+    let (name, display_name) = (clean(name), clean(software.string(key, "DisplayName")?));
+    if name.is_empty() {
         return None;
     }
     let mut package = Package {
@@ -131,6 +132,32 @@ mod tests {
         Registry { path: "/SOFTWARE".into(), hive, notes: Vec::new() }
     }
 
+    /// As Debian's virt-inspector lists the same keys.
+    #[test]
+    fn a_display_name_is_a_string_that_is_unicode() {
+        const UNINSTALLED: &str = r"Microsoft\Windows\CurrentVersion\Uninstall\a";
+        for (kind, data, expected) in [
+            (ValueType::SZ, &b"A\0B\0\0\0"[..], Some("AB")),
+            (ValueType::SZ, b"A\0B\0", Some("AB")),
+            (ValueType::SZ, b"\0\0", Some("")),
+            (ValueType::SZ, b"", Some("")),
+            (ValueType::SZ, b"\x00\xd8B\0\0\0", None),
+            (ValueType::EXPAND_SZ, b"A\0\0\0", Some("A")),
+            (ValueType::LINK, b"A\0B\0", Some("AB")),
+            (ValueType::NONE, b"A\0\0\0", None),
+            (ValueType::BINARY, b"A\0\0\0", None),
+            (ValueType::DWORD, b"A\0B\0", None),
+            (ValueType::MULTI_SZ, b"A\0\0\0\0\0", None),
+        ] {
+            let mut registry = software(&[(UNINSTALLED, &[])]);
+            let key = registry.key(UNINSTALLED).unwrap();
+            registry.hive.node_set_value(key, "DisplayName".into(), kind, data).unwrap();
+            let installed = applications(&registry);
+            let found = installed.packages.first().map(|package| package.display_name.to_string());
+            assert_eq!(found.as_deref(), expected, "{kind} {data:?}");
+        }
+    }
+
     #[test]
     fn what_has_a_name_to_show_is_an_application() {
         let installed = applications(&software(&[
@@ -149,7 +176,7 @@ mod tests {
             .iter()
             .map(|p| format!("{}|{}|{}|{}", p.name, p.display_name, p.version, p.class))
             .collect();
-        assert_eq!(shown, ["A|McAfee X||antivirus", "b|Bé|1.0|", "b|B, 32 bits||"]);
+        assert_eq!(shown, ["A|McAfee X||antivirus", "b|Bé|1.0|", "b|B, 32 bits||", "empty|||"]);
         assert_eq!(installed.databases, [Database { format: Format::Windows, path: "/SOFTWARE".into() }]);
         assert_eq!(installed.notes, []);
     }

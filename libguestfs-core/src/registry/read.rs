@@ -1,6 +1,6 @@
 //! Values out of a hive as inspection wants them: there and of the right type, or not at all.
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 use hivex::{Hive, Node, Value, ValueType};
 
 use super::Registry;
@@ -23,11 +23,17 @@ impl Registry {
 
     /// The text of a string value, up to its first NUL. `None` if it is empty.
     pub fn text(&self, key: Node, name: &str) -> Option<BString> {
+        self.string(key, name).filter(|text| !text.is_empty())
+    }
+
+    /// The text of a string value, up to its first NUL. A value of another type, or with what is no Unicode, counts as
+    /// missing, as in libguestfs's list of applications (whose inspection ends with an error over such a name of a system).
+    pub fn string(&self, key: Node, name: &str) -> Option<BString> {
         let value = self.value(key, name)?;
         if self.hive.value_len(value).ok()? > TEXT_MAX {
             return None;
         }
-        self.hive.value_string(value).ok().filter(|text| !text.is_empty())
+        self.hive.value_string(value).ok().filter(|text| text.to_str().is_ok())
     }
 
     /// A number of 32 bits.
