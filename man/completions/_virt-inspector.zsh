@@ -50,7 +50,7 @@ icon\:"Logo"))' \
 '-P+[How many guests are examined at a time, at most]:NR_THREADS:_default' \
 '(--fields --no-applications --xpath)--sbom=[Print a software bill of materials, a line for each guest]:FORM:((cyclonedx\:"CycloneDX 1.6, JSON"
 spdx\:"SPDX 2.3, JSON"))' \
-'--xpath=[Evaluate an XPath query on the XML of standard input]:QUERY:_default' \
+'--xpath=[Print what an XPath query finds in the XML]:QUERY:_default' \
 '--echo-keys[Show passphrases while they are typed]' \
 '--help[Show this help]' \
 '(--sbom --xpath)--json[Print JSON, a line for each guest]' \

@@ -30,7 +30,7 @@ complete -c virt-inspector -l key -d 'Key of an encrypted device (LUKS, BitLocke
 complete -c virt-inspector -s P -d 'How many guests are examined at a time, at most' -r
 complete -c virt-inspector -l sbom -d 'Print a software bill of materials, a line for each guest' -r -f -a "cyclonedx\t'CycloneDX 1.6, JSON'
 spdx\t'SPDX 2.3, JSON'"
-complete -c virt-inspector -l xpath -d 'Evaluate an XPath query on the XML of standard input' -r
+complete -c virt-inspector -l xpath -d 'Print what an XPath query finds in the XML' -r
 complete -c virt-inspector -l echo-keys -d 'Show passphrases while they are typed'
 complete -c virt-inspector -l help -d 'Show this help'
 complete -c virt-inspector -l json -d 'Print JSON, a line for each guest'

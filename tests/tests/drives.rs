@@ -146,7 +146,7 @@ fn paths_lead_to_every_drive_in_any_case_and_what_may_be_stale_is_said_once() ->
     let out = out?;
     assert_eq!(out.status, Some(1), "{}", out.stderr);
     // A wildcard is for a last name, in any case.
-    assert_eq!(out.stderr.matches("D:\\öL*").count(), 1, "{}", out.stderr);
+    assert!(out.stderr.contains("/öL*/no* was looked for"), "{}", out.stderr);
     assert!(fs::read(guest.path("out/NTUSER.DAT"))?.starts_with(b"regf"));
     assert_eq!(out.stderr.matches(WARNING).count(), 1, "{}", out.stderr);
     assert_eq!(fs::read(guest.path("out/Öl Straße/Tief/Datei.txt"))?, b"on the second drive\n");
