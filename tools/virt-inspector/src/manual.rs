@@ -121,9 +121,8 @@ An object for each system, with the fields that it has. Versions are numbers; "d
 "device", and the others are as above. The key is missing if the guest could not be opened.
 
 = applications
-An object for each package, with "format" (deb, rpm, apk, pacman, ebuild, xbps, pkg, opkg, pkgtools, snap, \
-flatpak, windows), "name", "epoch" (a
-number; only where the package states one), "version", "release", "arch", "state" (how far it is installed, in dpkg's words),
+An object for each package, with "format" (deb, rpm, apk, pacman, ebuild, xbps, pkg, opkg, pkgtools, snap, flatpak,
+windows), "name", "epoch" (a number; only where the package states one), "version", "release", "arch", "state" (how far it is installed, in dpkg's words),
 "display_name", "install_path", "publisher", "maintainer", "vendor", "url", "source_package", "section", "license", "class",
 "summary", "description", and "install_time" (seconds since 1970). What a package does not state is left out.
 
