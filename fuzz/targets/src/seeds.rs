@@ -137,7 +137,7 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
         }
         "udf" => {
             let make = concat!(env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/udf/make.py");
-            for image in ["table", "metadata", "virtual150", "sparable"] {
+            for image in ["table", "small", "virtual150"] {
                 seeds.push(packed(&format!("python3 '{make}' {image} \"$2\""))?);
             }
         }

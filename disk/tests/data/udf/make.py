@@ -6,6 +6,7 @@
     metadata   UDF 2.50: a metadata partition in two extents, with its mirror
     mirror     the same, without the file entry of the metadata
     half       the same, where the metadata file's second extent is not recorded, but its mirror's is
+    small      the same as metadata, in small blocks: for fuzzers
     virtual150, virtual201   virtual partitions: file entries in blocks of a table
     sparable   packets that were moved
 
@@ -445,6 +446,7 @@ VOLUMES = [
     Volume("metadata", METADATA, rev=0x0250, bs=4096, blocks=1400),
     Volume("mirror", METADATA, rev=0x0260, bs=4096, blocks=1400),
     Volume("half", METADATA, rev=0x0250, bs=4096, blocks=1400),
+    Volume("small", METADATA, rev=0x0250, bs=512, blocks=1400),
     Volume("virtual150", VIRTUAL, rev=0x0150, space=None),
     Volume("virtual201", VIRTUAL, rev=0x0201, space=None),
     Volume("sparable", SPARABLE),
