@@ -466,7 +466,51 @@ fn check_lvm_in_luks() -> Result<()> {
     guest.fails(
         &["--key", &guest.key("/dev/sda2", 0), "/etc/hostname"],
         "virt-cat: no operating system was found: /dev/sda1 is encrypted, and there is no key for it",
-    )
+    )?;
+    let uuid = &guest.uuids[0];
+    let embedded = volumes(&handle(EMBEDDED, &guest.disk(), true)?, uuid).context(EMBEDDED)?;
+    let kernel = volumes(&handle(MAKER, &guest.disk(), true)?, uuid).context(MAKER)?;
+    for (ours, theirs) in embedded.iter().zip(&kernel) {
+        ensure!(ours == theirs, "{EMBEDDED}: {ours}\n{MAKER}: {theirs}");
+    }
+    check_takeover(&guest.disk()).context("takeover")
+}
+
+/// What a backend knows of the devices of the guest with LVM in LUKS.
+fn volumes(g: &Guestfs, uuid: &str) -> Result<Vec<String>> {
+    let text = |result: libguestfs_core::Result<()>| result.map_or_else(|e| e.to_string(), |()| "ok".into());
+    let mut said = vec![format!("{:?} {:?}", g.list_filesystems()?.0, g.lvs()?)];
+    let name = format!("luks-{uuid}");
+    let mapped = format!("/dev/mapper/{name}");
+    g.cryptsetup_open("/dev/sda1", KEYS[0], &name, &CryptsetupOpenOpts::default())?;
+    g.lvm_scan(true)?;
+    said.push(format!("{:?} {:?}", g.list_filesystems()?.0, g.list_dm_devices()?));
+    said.push(format!("{:?} {:?} {:?} {:?}", g.pvs()?, g.vgs()?, g.lvs()?, g.lvs_full()?));
+    said.push(format!("{} {}", g.vfs_type(&mapped)?, g.vfs_uuid("/dev/vg-1/root")?));
+    g.mount_ro("/dev/vg-1/root", "/")?;
+    g.mount_ro("/dev/vg-1/home", "/home")?;
+    for path in ["/etc/hostname", "/home/note"] {
+        said.push(format!("{path} {} {}", g.lstatns(path)?.st_dev, g.checksum("sha256", path)?));
+    }
+    said.push(text(g.cryptsetup_close(&mapped)));
+    g.umount_all()?;
+    // Its volumes still use it.
+    said.push(text(g.cryptsetup_close(&mapped)));
+    Ok(said)
+}
+
+/// The backend that chooses for itself opens a device and mounts what is in it; then something is written, which an appliance
+/// does: it knows the key, and what was mounted.
+fn check_takeover(disk: &Path) -> Result<()> {
+    let g = handle("auto", disk, true)?;
+    g.cryptsetup_open("/dev/sda1", KEYS[0], "opened", &CryptsetupOpenOpts::default())?;
+    g.lvm_scan(true)?;
+    g.mount("/dev/vg-1/root", "/")?;
+    ensure!(g.checksum("crc", "/etc/hostname")?.len() > 4, "no checksum");
+    g.internal_write("/etc/hostname", b"written\n")?;
+    ensure!(g.read_lines("/etc/hostname")? == ["written"], "what was written is not there");
+    ensure!(g.list_dm_devices()? == ["/dev/mapper/opened"], "{:?}", g.list_dm_devices()?);
+    Ok(g.shutdown()?)
 }
 
 /// LUKS on a logical volume, made by our appliance with what cryptsetup chooses by itself; /home is not encrypted.

@@ -112,8 +112,8 @@ impl Guestfsd {
         let mut active = 0;
         for group in &volumes.groups {
             for lv in &group.volumes {
-                let minor = active;
-                active += i64::from(lv.active);
+                let minor = i64::try_from(self.engine.volume_minor(active)).unwrap_or(NONE);
+                active += usize::from(lv.active);
                 if !lv.visible {
                     continue;
                 }

@@ -242,6 +242,11 @@ pub trait Engine: Debug + Send {
     /// The encrypted devices that are open.
     fn unlocked(&self) -> Vec<Unlocked>;
 
+    /// The minor number of the `position`th active logical volume, from 0: opened devices are numbered among them.
+    fn volume_minor(&self, position: usize) -> usize {
+        position
+    }
+
     /// Opens a LUKS device for reading. An appliance has programs for this.
     ///
     /// # Errors

@@ -131,6 +131,10 @@ impl Engine for Native {
         self.devices.mappings().list()
     }
 
+    fn volume_minor(&self, position: usize) -> usize {
+        self.devices.mappings().number_of_other(position)
+    }
+
     fn unlock(&mut self, request: UnlockRequest<'_>) -> Result<Unlocking> {
         encrypted::unlock(&mut self.devices, request)
     }
