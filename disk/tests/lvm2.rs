@@ -211,23 +211,13 @@ fn sha256(source: &dyn ReadAt) -> String {
 const REFUSED: &[(&str, &str)] = &[
     ("fancy/cached", "type cache"),
     ("fancy/errors", "type error"),
-    ("fancy/mirror", "type mirror"),
-    ("fancy/mirrorlog", "type mirror"),
     ("fancy/pool", "type thin-pool"),
-    ("fancy/raid0", "type raid0"),
-    ("fancy/raid0m", "type raid0_meta"),
-    ("fancy/raid1", "type raid1"),
-    ("fancy/raid10", "type raid10"),
-    ("fancy/raid4", "type raid4"),
-    ("fancy/raid5", "type raid5"),
-    ("fancy/raid6", "type raid6"),
     ("fancy/snap", "snapshot"),
     ("fancy/snap2", "snapshot"),
     ("fancy/thin", "type thin"),
     ("fancy/thinholes", "type thin"),
     ("fancy/thinskip", "type thin"),
     ("fancy/thinsnap", "type thin"),
-    ("fancy/zeros", "type zero"),
 ];
 
 #[test]

@@ -161,6 +161,8 @@ pub(super) struct Segment {
     pub(super) stripes: Vec<Area>,
     /// For the type `mirror`: what has its copies, each as large as the segment.
     pub(super) mirrors: Vec<Area>,
+    /// For the types of RAID: names of the logical volumes that it is made of, in pairs of superblock and column but for `raid0`.
+    pub(super) raids: Vec<BString>,
     /// Sectors; meaningful with two stripes and more.
     pub(super) stripe_size: u64,
     /// Names of logical volumes that the segment refers to, by what it calls them: `origin`, `cow_store`, `thin_pool`…
@@ -392,6 +394,7 @@ impl Segment {
             kind_flags: words.collect(),
             stripes,
             mirrors: areas("mirrors")?,
+            raids: [owned(section.texts("raids")?), owned(section.texts("raid0_lvs")?)].concat(),
             stripe_size: section.number("stripe_size")?.unwrap_or(0),
             volumes,
             numbers,

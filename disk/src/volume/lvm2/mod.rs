@@ -8,14 +8,15 @@
 //!
 //! [`scan`] never fails for what lies on one device: damage is noted in [`Volumes::problems`], and what needs the
 //! damaged part is refused when it is opened, while the rest stays usable. Logical volumes that are made of linear and
-//! striped segments can be read. All others (RAID, mirrors, snapshots, thin, cached…) are listed, and
-//! [`LogicalVolume::open`] refuses them as `Unsupported`, naming the type.
+//! striped segments can be read, and RAID and mirrors that are whole (`raid.rs`). All others (snapshots, thin, cached…) are
+//! listed, and [`LogicalVolume::open`] refuses them as `Unsupported`, naming the type.
 //!
 //! Facts about the format are from lvm2's `format_text` and its manual pages.
 
 mod label;
 
 mod metadata;
+mod raid;
 mod report;
 mod text;
 
@@ -269,6 +270,9 @@ const MISSING: &str = "MISSING";
 /// Type of a segment that is linear (one stripe) or striped.
 const STRIPED: &str = "striped";
 
+/// Type of a segment of zeros.
+const ZERO: &str = "zero";
+
 /// Sectors to bytes.
 fn bytes(sectors: u64) -> Result<u64> {
     sectors.checked_mul(SECTOR).ok_or_else(|| Error::corrupt("LVM2: more than 2^64 bytes"))
@@ -277,10 +281,23 @@ fn bytes(sectors: u64) -> Result<u64> {
 /// Puts the bytes of `lv` together.
 fn map(metadata: &Metadata, lv: &Lv, devices: &Devices<'_>) -> Result<Arc<dyn ReadAt>> {
     refuse_what_is_more_than_its_segments(metadata, lv)?;
+    if lv.segments.iter().any(|segment| raid::is_raid(&segment.kind)) {
+        return raid::open(metadata, lv, devices);
+    }
+    map_areas(metadata, lv, devices)
+}
+
+/// The same of a volume that lies on physical volumes.
+fn map_areas(metadata: &Metadata, lv: &Lv, devices: &Devices<'_>) -> Result<Arc<dyn ReadAt>> {
     let extent = bytes(metadata.extent_size)?;
     let too_large = || Error::corrupt("LVM2: more than 2^64 bytes");
     let mut mapped = Mapped::new();
     for segment in &lv.segments {
+        if segment.kind == ZERO && segment.kind_flags.is_empty() {
+            let len = segment.extents.checked_mul(extent).ok_or_else(too_large)?;
+            mapped.push(len, vec![AreaMap { source: Arc::new(raid::Zeros(len)), start: 0 }], 0)?;
+            continue;
+        }
         if segment.kind != STRIPED || !segment.kind_flags.is_empty() {
             return Err(Error::unsupported(format!("LVM2 segment of type {}", segment.kind)));
         }
