@@ -372,3 +372,108 @@ fn checksums_tell_of_damage() {
     let why = std::error::Error::source(&found.problems[0]).unwrap().to_string();
     assert_eq!(why, "superblock of version 0.90 of a machine with the other order of bytes");
 }
+
+/// Numbers that look random and are the same in every run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// A device whose superblock is another.
+#[derive(Debug)]
+struct Patched {
+    device: Arc<dyn ReadAt>,
+    at: u64,
+    superblock: Vec<u8>,
+}
+
+impl ReadAt for Patched {
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> disk::Result<()> {
+        self.device.read_at(offset, buf)?;
+        for (byte, at) in buf.iter_mut().zip(offset..) {
+            let patch = at.checked_sub(self.at).and_then(|at| self.superblock.get(at as usize));
+            *byte = patch.copied().unwrap_or(*byte);
+        }
+        Ok(())
+    }
+}
+
+/// Makes the checksum of a superblock of version 0.90 right.
+fn seal0(superblock: &mut [u8]) {
+    superblock[152..156].fill(0);
+    let words = superblock.as_chunks::<4>().0;
+    let sum: u64 = words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).sum();
+    let sum = (sum as u32).wrapping_add((sum >> 32) as u32);
+    superblock[152..156].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Whatever is done to superblocks, with checksums that are right in most cases: no panic, no endless loop, and what is opened is
+/// no larger than its members and reads the same twice.
+#[test]
+fn damaged_superblocks_are_errors_and_no_more() {
+    const ROUNDS: usize = 10_000;
+    let mut random = Random(1);
+    let mut opened = 0;
+    let arrays = ["raid5la", "raid6nc", "raid10f2", "zones", "raid1v2", "raid5v090"];
+    let devices: Vec<_> = arrays.iter().map(|name| members(name, &[])).collect();
+    for round in 0..ROUNDS {
+        let (name, devices) = (arrays[round % arrays.len()], &devices[round % arrays.len()]);
+        let old = name == "raid5v090";
+        // The same change everywhere, or another on each device.
+        let alike = random.below(3) > 0;
+        let mut changes: Vec<(usize, u8)> = Vec::new();
+        let mut mutants = Vec::new();
+        for (device, source) in devices {
+            let at = if old { source.len() - (64 << 10) } else { v1::AT as u64 };
+            let mut superblock = vec![0; if old { 4096 } else { 512 }];
+            source.read_at(at, &mut superblock).unwrap();
+            if !alike || changes.is_empty() {
+                let one = |random: &mut Random| {
+                    let values = [0, 1, 2, 4, 0x7f, 0x80, 0xff, random.below(256) as u8];
+                    let at = if old {
+                        [0, 128, 256, 512, 3968][random.below(5)] + random.below(64)
+                    } else {
+                        random.below(280)
+                    };
+                    (at, values[random.below(values.len())])
+                };
+                changes = (0..=random.below(3)).map(|_| one(&mut random)).collect();
+            }
+            for (at, value) in &changes {
+                superblock[*at] = *value;
+            }
+            if random.below(8) > 0 {
+                if old {
+                    seal0(&mut superblock);
+                } else if u32::from_le_bytes(superblock[v1::MAX_DEVICES..][..4].try_into().unwrap()) <= 128 {
+                    seal(&mut superblock);
+                }
+            }
+            let source: Arc<dyn ReadAt> = Arc::new(Patched { device: Arc::clone(source), at, superblock });
+            mutants.push((device.clone(), source));
+        }
+        let held: u64 = mutants.iter().map(|(_, source)| source.len()).sum();
+        for array in md::scan(&mutants).unwrap().arrays {
+            let Ok(source) = array.open() else { continue };
+            assert!(source.len() <= held, "{name}: {} bytes of {held}", source.len());
+            let at = source.len().saturating_sub(512);
+            let mut bytes = [[0; 512]; 2];
+            let count = source.len().min(512) as usize;
+            let read = bytes.each_mut().map(|bytes| source.read_at(at, &mut bytes[..count]).is_ok());
+            assert_eq!((read[0], bytes[0]), (read[1], bytes[1]), "{name}");
+            assert!(source.read_at(source.len(), &mut [0]).is_err());
+            opened += 1;
+        }
+    }
+    assert!(opened > ROUNDS / 4, "mutants that can still be read: {opened}");
+}

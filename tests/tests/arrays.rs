@@ -53,8 +53,8 @@ fn make(disks: &[PathBuf]) -> Result<()> {
         let level = MdCreateOpts { level: Some(level.into()), ..MdCreateOpts::default() };
         g.md_create(name, &members.each_ref().map(String::as_str), &level)
     };
-    create("boot", 1, "raid1")?;
-    create("root", 2, "raid5")?;
+    create("array1", 1, "raid1")?;
+    create("array5", 2, "raid5")?;
     let arrays = g.list_md_devices()?;
     ensure!(arrays == ["/dev/md126", "/dev/md127"], "arrays: {arrays:?}");
     g.pvcreate("/dev/md126")?;

@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("partition", tables::partition),
     ("lvm2", tables::lvm2),
     ("ldm", tables::ldm),
+    ("md", tables::md),
     ("luks", luks::luks),
     ("probe", tables::probe),
     ("ext", filesystem::filesystem),

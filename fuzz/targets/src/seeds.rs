@@ -12,6 +12,7 @@ use disk::{MemSource, ReadAt, partition};
 use libguestfs_core::wire::xdr::Encode;
 use libguestfs_core::wire::{Chunk, Direction, Header, Status};
 
+use crate::tables::{MD_AT, MD_SUPERBLOCK};
 use crate::{archive, conversation, guest, hive, journal, packages, reg, windows};
 
 /// The guests that seeds are taken from.
@@ -79,6 +80,33 @@ fn dynamic_disk() -> Result<Vec<u8>> {
     Ok(seed)
 }
 
+/// Sizes of the disks that the disk crate's members of arrays lie on: the first, and by how much they grow; and the partitions
+/// that have members of a linear array, and of RAID-0, 1, 5, 6 and 10.
+const MD_DISK: usize = 50_397_184;
+const MD_GROWTH: usize = 64 << 10;
+const MD_ARRAYS: [u32; 6] = [1, 7, 13, 18, 27, 40];
+/// Disks that all of these have members on.
+const MD_DISKS: usize = 3;
+
+/// The superblocks of some arrays, one after the other.
+fn array_members() -> Result<Vec<Vec<u8>>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../disk/tests/data/md/disks.img.xz");
+    let output = Command::new("xz").args(["-dc", path]).output().context("cannot run xz")?;
+    ensure!(output.status.success(), "xz -dc {path}");
+    let mut seeds = vec![Vec::new(); MD_ARRAYS.len()];
+    let mut rest = output.stdout.as_slice();
+    for disk in 0..MD_DISKS {
+        let (image, later) = rest.split_at(MD_DISK + disk * MD_GROWTH);
+        rest = later;
+        let table = partition::read(&MemSource::new(image))?.context("no partition table")?;
+        for (seed, number) in seeds.iter_mut().zip(MD_ARRAYS) {
+            let start = usize::try_from(table.partition(number).context("no such partition")?.start)?;
+            seed.extend_from_slice(&image[start + MD_AT..][..MD_SUPERBLOCK]);
+        }
+    }
+    Ok(seeds)
+}
+
 fn head(source: &dyn ReadAt) -> Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(HEAD.min(source.len()))?];
     source.read_at(0, &mut bytes)?;
@@ -114,6 +142,7 @@ pub fn seeds(name: &str, data: &Path) -> Result<Vec<Vec<u8>>> {
             }
         }
         "ldm" => seeds.push(dynamic_disk()?),
+        "md" => seeds.extend(array_members()?),
         "luks" => {
             for command in LUKS {
                 seeds.push(packed(command)?);

@@ -107,3 +107,49 @@ pub(crate) fn probe(data: &[u8]) {
         assert!(found.label.is_none_or(|label| label.len() <= 4096), "a label longer than any superblock's");
     }
 }
+
+/// Bytes of a superblock of software RAID in a seed, and where it lies on a member.
+pub(crate) const MD_SUPERBLOCK: usize = 512;
+pub(crate) const MD_AT: usize = 4096;
+/// Size of a member, and the most of them.
+const MD_MEMBER: u64 = 640 << 10;
+const MD_MEMBERS: usize = 8;
+/// Where the checksum and the number of roles after the first 256 bytes are.
+const MD_CHECKSUM: usize = 216;
+const MD_ROLES: usize = 220;
+
+/// Members of arrays, one superblock of version 1.2 after the other, whose checksums are made right: what opens is no larger than
+/// its members, and can be read as it says.
+pub(crate) fn md(data: &[u8]) {
+    let member = |(number, superblock): (usize, &[u8])| -> (BString, Arc<dyn ReadAt>) {
+        let mut bytes = vec![0; MD_AT];
+        bytes.extend_from_slice(superblock);
+        bytes.resize(MD_AT + MD_SUPERBLOCK, 0);
+        seal(&mut bytes[MD_AT..]);
+        (format!("/dev/sd{number}").into(), Arc::new(Padded { data: bytes, len: MD_MEMBER }))
+    };
+    let members: Vec<_> = data.chunks(MD_SUPERBLOCK).take(MD_MEMBERS).enumerate().map(member).collect();
+    let Ok(found) = volume::md::scan(&members) else { return };
+    for array in &found.arrays {
+        assert!(array.members.len() <= members.len());
+        let Ok(device) = array.open() else { continue };
+        let held = MD_MEMBER * array.members.len() as u64;
+        assert!(device.len() <= held, "{} bytes of {held}", device.len());
+        read_ends(&device);
+    }
+}
+
+fn seal(superblock: &mut [u8]) {
+    let [a, b, ..] = superblock[MD_ROLES..] else { return };
+    let len = 256 + 2 * usize::from(u16::from_le_bytes([a, b]));
+    superblock[MD_CHECKSUM..MD_CHECKSUM + 4].fill(0);
+    let Some(summed) = superblock.get(..len) else { return };
+    let (words, rest) = summed.as_chunks::<4>();
+    let mut sum: u64 = words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).sum();
+    if let [low, high] = rest {
+        sum += u64::from(u16::from_le_bytes([*low, *high]));
+    }
+    let folded = (sum & 0xffff_ffff) + (sum >> 32);
+    let [a, b, c, d, ..] = folded.to_le_bytes();
+    superblock[MD_CHECKSUM..MD_CHECKSUM + 4].copy_from_slice(&[a, b, c, d]);
+}

@@ -307,11 +307,12 @@ impl Devices {
         Ok(self.layers.get_or_init(|| layers))
     }
 
-    /// Is the device a member of an array that can be put together here? It is looked at once, as for [`probe`](Self::probe).
+    /// Is the device a member of an array? It is looked at once, as for [`probe`](Self::probe). What can't be read is a member of
+    /// nothing: the list of filesystems tells of it.
     fn is_member(&self, name: &BStr, source: &Arc<dyn ReadAt>) -> Result<bool> {
         match self.probe_source(name, source) {
             Ok(probe) => Ok(probe.is_some_and(|probe| is_array_member(probe.kind.into()))),
-            Err(Failure::Disk { error, .. }) if error.kind() != ErrorKind::Io => Ok(false),
+            Err(Failure::Disk { .. }) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
