@@ -212,7 +212,7 @@ fn seen(g: &Guestfs) -> Result<Vec<String>> {
     said.push(text(g.cryptsetup_open("/dev/sda20", KEYS[0], "of-version-2", &of_version_1)));
     said.push(text(g.luks_close("/dev/sda1")));
     for number in 1..=KINDS.len() {
-        g.cryptsetup_close(&format!("/dev/mapper/kind-{number}"))?;
+        g.cryptsetup_close(format!("/dev/mapper/kind-{number}"))?;
     }
     said.push(text(g.luks_close("/dev/mapper/kind-1")));
     said.push(format!("{:?}", g.list_dm_devices()?));

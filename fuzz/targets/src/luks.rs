@@ -39,7 +39,7 @@ pub(crate) fn luks(data: &[u8]) {
 /// How much was opened, or why nothing was.
 fn summary(opened: &disk::Result<Option<Arc<dyn ReadAt>>>) -> Result<Option<u64>, ErrorKind> {
     match opened {
-        Ok(opened) => Ok(opened.as_ref().map(|device| device.len())),
+        Ok(opened) => Ok(opened.as_ref().map(disk::ReadAt::len)),
         Err(e) => Err(e.kind()),
     }
 }
