@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::classify::Role;
 use super::distro;
-use super::guest::{Disks, Filesystem};
+use super::guest::{Disks, Files, Filesystem, Tree};
 use super::root::{Inspection, Mount, OsType, Root, Snapshot};
 
 /// The type of the partitions that hold the two copies of a ChromeOS (cgpt(1): "ChromeOS rootfs").
@@ -106,6 +106,13 @@ impl Found {
 
     pub(super) fn note(&mut self, mountable: impl fmt::Display, note: fmt::Arguments<'_>) {
         self.notes.push(format!("{mountable}: {note}"));
+    }
+
+    /// Notes a file that was too long to be read.
+    pub(super) fn note_length<T: Tree>(&mut self, mountable: &BString, files: &Files<T>) {
+        if let Some(path) = files.too_long() {
+            self.note(mountable, format_args!("{path}: too long, and not read"));
+        }
     }
 
     /// Is there a CoreOS whose root does not look like one?

@@ -31,6 +31,8 @@ enum Name {
     Directory(&'static str),
     /// A directory, or a symbolic link to another one of the same root, by this name.
     DirectoryOrLink(&'static str, &'static str),
+    /// A path that leads to a directory.
+    LeadsToDirectory(&'static str),
     /// A path that leads to a regular file: some systems keep their configuration elsewhere and link to it.
     LeadsToFile(&'static str),
     /// A regular file, by a name without regard to case.
@@ -41,7 +43,9 @@ enum Name {
     Systemroot,
 }
 
-use Name::{Directory, DirectoryNoCase, DirectoryOrLink, File, FileNoCase, LeadsToFile, Systemroot};
+use Name::{
+    Directory, DirectoryNoCase, DirectoryOrLink, File, FileNoCase, LeadsToDirectory, LeadsToFile, Systemroot,
+};
 
 /// A filesystem is of this role if all of `all` are there, any of `any` (or that is empty), and none of `none`.
 struct Rule {
@@ -100,14 +104,14 @@ static RULES: &[Rule] = &[
     all(Role::Ostree, &[Directory("/ostree/repo"), Directory("/ostree/deploy")]),
     Rule {
         role: Role::Root(OsType::Linux),
-        all: &[Directory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
+        all: &[LeadsToDirectory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
         any: &[LeadsToFile("/etc/fstab"), LeadsToFile("/etc/hosts")],
         none: &[],
     },
     // A container's root has neither, nor has what boots with an image of /usr; each says what it is.
     Rule {
         role: Role::Root(OsType::Linux),
-        all: &[Directory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
+        all: &[LeadsToDirectory("/etc"), DirectoryOrLink("/bin", "usr/bin")],
         any: &[LeadsToFile("/etc/os-release"), LeadsToFile("/usr/lib/os-release")],
         none: &[],
     },
@@ -209,6 +213,7 @@ impl Name {
                 Ok(link.is_some_and(|link| link.strip_prefix(b"/").unwrap_or(&link) == target.as_bytes()))
             }
             LeadsToFile(path) => files.leads_to_file(path),
+            LeadsToDirectory(path) => Ok(files.directory(path.as_bytes())?.is_some()),
             FileNoCase(path) => Ok(matches!(files.entry_nocase(path)?, Some(Entry::File(_)))),
             Systemroot => Ok(windows::systemroot(files)?.is_some()),
             DirectoryNoCase(path) => Ok(files.entry_nocase(path)? == Some(Entry::Directory)),

@@ -305,11 +305,18 @@ pub(super) struct Files<T> {
     tree: T,
     /// The directory in which all paths begin, and which no link or `..` leaves.
     top: BString,
+    /// The first file that was longer than what is read of its kind.
+    too_long: Option<BString>,
 }
 
 impl<T: Tree> Files<T> {
     pub(super) fn new(tree: T) -> Self {
-        Files { tree, top: "/".into() }
+        Files { tree, top: "/".into(), too_long: None }
+    }
+
+    /// The first file that was not read because it was too long.
+    pub(super) fn too_long(&self) -> Option<&BString> {
+        self.too_long.as_ref()
     }
 
     /// Lets paths begin in the directory `path` of the tree, as chroot(2) does. It has no link on its way.
@@ -376,6 +383,10 @@ impl<T: Tree> Files<T> {
         match self.find(path.as_ref(), true)? {
             Some((path, Entry::File(size))) if usize::try_from(size).is_ok_and(|size| size <= max) => {
                 self.tree.read(path.as_bstr(), max)
+            }
+            Some((path, Entry::File(_))) => {
+                self.too_long.get_or_insert(path);
+                Ok(None)
             }
             _ => Ok(None),
         }

@@ -131,6 +131,7 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
                 if look(guest, &disks, &mut files, filesystem, &mut found)? == Role::Ostree {
                     ostrees.push((found.keep_place(), filesystem));
                 }
+                found.note_length(&filesystem.mountable, &files);
                 unread.extend(files.tree().trouble().map(|why| (filesystem, why)));
             }
             // A partition of a boot loader or a raw one of a database: most disks have one.
@@ -155,6 +156,7 @@ pub fn inspect<G: Guest>(guest: &mut G) -> Result<Inspection, G::Error> {
                 place,
                 &mut found,
             )?;
+            found.note_length(&filesystem.mountable, &files);
             unread.extend(files.tree().trouble().map(|why| (filesystem, why)));
         }
     }

@@ -205,6 +205,9 @@ pub fn mount_system(handle: &Guestfs, root: &BString, mut warn: impl FnMut(Error
     let mut mounts: Vec<(BString, BString)> = handle.inspect_get_mountpoints(root)?.0;
     // A mountpoint comes after the one that it lies in.
     mounts.sort_by_key(|(mountpoint, _)| mountpoint.len());
+    if mounts.iter().all(|(mountpoint, _)| mountpoint != "/") {
+        mounts.insert(0, ("/".into(), root.clone()));
+    }
     let deployment = handle.inspect_deployment(root)?;
     if deployment != "/" {
         handle.internal_mount_deployment(root, &deployment)?;
@@ -212,6 +215,12 @@ pub fn mount_system(handle: &Guestfs, root: &BString, mut warn: impl FnMut(Error
     }
     for (mountpoint, device) in &mounts {
         if let Err(e) = handle.mount_ro(device, mountpoint) {
+            // The guest may call its disk by a name that says nothing here.
+            if mountpoint == "/" && device != root && handle.is_ready() {
+                handle.mount_ro(root, "/")?;
+                warn(Error::from(e).hint(format!("{root}, where the system was found, is taken for /")));
+                continue;
+            }
             if mountpoint == "/" || !handle.is_ready() {
                 return Err(e.into());
             }

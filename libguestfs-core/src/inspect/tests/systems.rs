@@ -555,3 +555,22 @@ fn of_two_troubles_the_one_that_can_be_helped_is_told() {
         assert_eq!(second.clone().or_first(first.cloned()), *told);
     }
 }
+
+#[test]
+fn etc_may_be_a_link() {
+    let tree = MemTree::default()
+        .symlink("/etc", "real/etc")
+        .file("/real/etc/fstab", "")
+        .file("/real/etc/debian_version", "12.5\n")
+        .directory("/bin");
+    assert_eq!(only(MemGuest::new().filesystem("/dev/sda1", tree)).product_name(), "12.5");
+}
+
+#[test]
+fn a_file_that_is_too_long_is_told_of() {
+    let tree =
+        MemTree::linux("").node("/etc/fstab", Node::Huge(100_001)).file("/etc/debian_version", "12.5\n");
+    let inspection = run(MemGuest::new().filesystem("/dev/sda1", tree));
+    assert_eq!(inspection.roots[0].product_name(), "12.5");
+    assert_eq!(inspection.notes, ["/dev/sda1: /etc/fstab: too long, and not read"]);
+}
