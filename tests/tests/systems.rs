@@ -126,6 +126,37 @@ fn a_medium_beside_a_system_does_not_get_in_its_way() -> Result<()> {
     Ok(())
 }
 
+/// As Microsoft makes them: UDF with all files, and an ISO 9660 that has only a note.
+#[test]
+fn a_medium_of_windows_is_read_without_an_appliance() -> Result<()> {
+    let shop = Workshop::new()?;
+    let note =
+        "This disc contains a \"UDF\" file system and requires an operating system that supports it.\n";
+    let files = [
+        ("/README.TXT", note),
+        ("/bootmgr", "boot manager"),
+        ("/efi/boot/bootx64.efi", "MZ"),
+        ("/sources/install.wim", "MSWIM"),
+        ("/support/a name that ISO 9660 could not have.txt", "text\n"),
+    ];
+    let tree = shop.tree("windows", &files)?;
+    let iso = shop.path("windows.iso");
+    let (image, tree) = (iso.to_string_lossy(), tree.to_string_lossy());
+    let hidden = ["bootmgr", "efi", "sources", "support"].iter().flat_map(|name| ["-hide", *name]);
+    let options = ["-quiet", "-udf", "-V", "CCCOMA_X64FRE", "-o", &*image].into_iter();
+    must("genisoimage", options.chain(hidden).chain([&*tree]))?;
+    ensure!(prints("virt-cat", &[&iso], &["/support/a name that ISO 9660 could not have.txt"])? == "text\n");
+    let listed = prints("virt-ls", &[&iso], &["/"])?;
+    ensure!(listed == "README.TXT\nbootmgr\nefi\nsources\nsupport\n", "{listed}");
+    let report = prints("virt-inspector", &[&iso], &[])?;
+    let facts =
+        ["<name>windows</name>", "<arch>x86_64</arch>", "<type>udf</type>", "<label>CCCOMA_X64FRE</label>"];
+    for fact in facts {
+        ensure!(report.contains(fact), "{fact}: {report}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_container_on_a_disk_is_a_system() -> Result<()> {
     let shop = Workshop::new()?;
