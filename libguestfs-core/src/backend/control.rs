@@ -39,7 +39,7 @@ pub enum ToDaemon {
         sandbox: bool,
         /// Address space in bytes.
         memory_limit: u64,
-        /// What the handle may raise that to, for a call.
+        /// What the daemon may raise that to, while it tries a key.
         memory_ceiling: u64,
         /// CPU time in seconds.
         cpu_limit: u64,

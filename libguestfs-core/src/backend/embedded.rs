@@ -19,7 +19,6 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::control::{DriveMessage, FromDaemon, OpenedFile, RelatedRequest, ToDaemon, receive, send};
 use super::policy::ImageFiles;
@@ -136,8 +135,7 @@ impl Backend for Embedded {
             .spawn()
             .map_err(|e| Error::io("starting the embedded daemon (/proc/self/exe)", e))?;
         // From here on, dropping `process` ends the child.
-        let memory = (sandbox && memory_ceiling > memory_limit).then_some((memory_limit, memory_ceiling));
-        let mut process = Embodied { child, log, _lifeline: lifeline.into(), said: Vec::new(), memory };
+        let mut process = Embodied { child, log, _lifeline: lifeline.into(), said: Vec::new() };
 
         let started = introduce(&control, &start, &daemon_lifeline.into(), drives, settings);
         started.map_err(|e| match e {
@@ -282,25 +280,9 @@ struct Embodied {
     /// Closed with this process, which ends the daemon even in the midst of work.
     _lifeline: OwnedFd,
     said: Vec<u8>,
-    /// Its address space in bytes: as it is, and what may be lent.
-    memory: Option<(u64, u64)>,
 }
 
 impl Process for Embodied {
-    fn lend_memory(&mut self, lend: bool) -> Result<()> {
-        let Some((usual, ceiling)) = self.memory else { return Ok(()) };
-        // As in the daemon: the user's own limit (`ulimit`) may be lower.
-        let most = getrlimit(Resource::As).maximum.unwrap_or(u64::MAX);
-        let limit = Rlimit {
-            current: Some(if lend { ceiling } else { usual }.min(most)),
-            maximum: Some(ceiling.min(most)),
-        };
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        prlimit(pid, Resource::As, limit)
-            .map(drop)
-            .map_err(|e| Error::io("changing the embedded daemon's limit of memory", e.into()))
-    }
-
     fn log(&mut self) -> Vec<u8> {
         // The pipe does not wait: the read ends with what there is. A daemon can't fill memory: it has a full pipe only.
         let mut buffer = [0; 16 * 1024];

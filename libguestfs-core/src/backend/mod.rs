@@ -60,14 +60,6 @@ pub(crate) trait Process: Debug + Send {
         true
     }
 
-    /// Lends the daemon the memory that it takes to make a key of a passphrase, or takes it back.
-    ///
-    /// # Errors
-    /// If this process may not change the limits of that one.
-    fn lend_memory(&mut self, _lend: bool) -> Result<()> {
-        Ok(())
-    }
-
     /// Why the daemon is gone, after the stream ended: how it died, and its last words.
     fn obituary(&mut self) -> String;
 }

@@ -390,15 +390,7 @@ impl Guestfs {
             return Err(Error::protocol("there is no daemon"));
         };
         let hooks = HandleHooks { handle: self };
-        let key = request.info.takes_key();
-        if key && let Err(e) = connection.process.lend_memory(true) {
-            // It matters to few keys, of which the daemon then says so.
-            self.verbose(|| e.to_string());
-        }
         let result = talk(&mut connection.client, request, &hooks);
-        if key && let Err(e) = connection.process.lend_memory(false) {
-            self.verbose(|| e.to_string());
-        }
         let result = result.and_then(|body| {
             let mut input = Reader::new(&body);
             let value = input.value::<T>().and_then(|value| input.finish().map(|()| value));

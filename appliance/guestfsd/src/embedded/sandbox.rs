@@ -33,7 +33,7 @@ const NOBODY: u32 = 65534;
 pub(super) struct Limits {
     /// Address space in bytes.
     pub(super) memory: u64,
-    /// What the handle may raise that to; the daemon itself has no call for it.
+    /// What the daemon itself may raise that to, while it tries a key.
     pub(super) memory_ceiling: u64,
     /// CPU time in seconds.
     pub(super) cpu_seconds: u64,
@@ -146,6 +146,12 @@ fn few_system_calls() -> seccompiler::Result<()> {
     let asks_for_flags = u64::from(libc::F_GETFD.unsigned_abs());
     let flags = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, asks_for_flags)?;
     rules.insert(libc::SYS_fcntl, vec![SeccompRule::new(vec![flags])?]);
+    // Its own limit of memory, within the ceiling: a key may take much for a moment. The handle could not change it: where the
+    // daemon has another user than the handle, a container's root may not.
+    let number =
+        |index, value| SeccompCondition::new(index, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value);
+    let of_memory = vec![number(0, 0)?, number(1, u64::from(libc::RLIMIT_AS))?];
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(of_memory)?]);
     let architecture = std::env::consts::ARCH.try_into()?;
     let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?;
     let program: BpfProgram = filter.try_into()?;

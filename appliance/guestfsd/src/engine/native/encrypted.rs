@@ -7,6 +7,7 @@ use disk::volume::luks::{Luks, Work};
 use disk::{ErrorKind, ReadAt};
 use libguestfs_core::inspect::Unlocked;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use super::devices::Devices;
 use crate::engine::{Result, UnlockRequest, Unlocking, names};
@@ -75,6 +76,26 @@ impl Mappings {
     }
 }
 
+/// Room for Argon2 within this process's limit of memory: all of it, up to the ceiling that is set for the process.
+struct Room(Option<(rlim_t, rlim_t)>);
+
+impl Room {
+    fn make() -> Room {
+        let usual = getrlimit(Resource::RLIMIT_AS).ok().filter(|(limit, ceiling)| limit < ceiling);
+        // Without it, few keys lack memory, and then say so.
+        Room(usual.filter(|(_, ceiling)| setrlimit(Resource::RLIMIT_AS, *ceiling, *ceiling).is_ok()))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some((limit, ceiling)) = self.0 {
+            // Lowering a limit does not fail.
+            let _ = setrlimit(Resource::RLIMIT_AS, limit, ceiling);
+        }
+    }
+}
+
 /// See [`Engine::unlock`](crate::engine::Engine::unlock).
 pub(super) fn unlock(devices: &mut Devices, request: UnlockRequest<'_>) -> Result<Unlocking> {
     let at = |e| Failure::disk(request.device, e);
@@ -86,7 +107,10 @@ pub(super) fn unlock(devices: &mut Devices, request: UnlockRequest<'_>) -> Resul
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(at(e)),
         _ => return Ok(Unlocking::NotLuks),
     };
-    let Some(source) = luks.unlock(request.key, Work::default()).map_err(at)? else {
+    let room = Room::make();
+    let unlocked = luks.unlock(request.key, Work::default()).map_err(at);
+    drop(room);
+    let Some(source) = unlocked? else {
         return Ok(Unlocking::WrongKey);
     };
     let unlocked = Unlocked {
