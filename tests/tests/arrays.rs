@@ -78,6 +78,12 @@ fn make(disks: &[PathBuf]) -> Result<()> {
     g.mount("/dev/md127", "/boot")?;
     g.internal_write("/boot/vmlinuz", b"kernel")?;
     g.umount_all()?;
+    // Until the last device of the RAID-5 has its part, no other can be done without.
+    g.debug("sh", &["mdadm --wait /dev/md126 /dev/md127 || true"])?;
+    g.vg_activate_all(false)?;
+    for array in ["/dev/md126", "/dev/md127"] {
+        g.md_stop(array)?;
+    }
     Ok(g.shutdown()?)
 }
 
