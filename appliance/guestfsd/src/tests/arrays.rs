@@ -116,5 +116,9 @@ fn arrays_that_can_t_be_read_are_left_out_or_left_to_an_appliance() {
     let mut d = daemon(members(&images, 57, 4));
     let why = "needs an appliance: /dev/sda: array host:journal5: it has a journal of writes";
     assert_eq!(refusal(d.list_md_devices()), why);
-    assert_eq!(refusal(d.inspect_os()), why.replace("/dev/sda: ", "/dev/sda: linux_raid_member: "));
+    let inspection = refusal(d.inspect_os());
+    assert!(
+        inspection.starts_with(&why.replace("/dev/sda: ", "/dev/sda: linux_raid_member: ")),
+        "{inspection}"
+    );
 }
