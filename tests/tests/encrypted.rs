@@ -377,7 +377,7 @@ fn other_tools(guest: &Guest, keys: &[&str; 2]) -> Result<()> {
     for uuid in &guest.uuids {
         ensure!(table.contains(&format!("disk.img,/dev/mapper/luks-{uuid},")), "{table}");
     }
-    let report = guest.run("virt-inspector", &[&keys[..], &["--json"]].concat())?;
+    let report = guest.run("virt-inspector", &[&keys[..], &["--json", "--no-applications"]].concat())?;
     ensure!(report.status == Some(0) && report.stderr.is_empty(), "{report:?}");
     let report: serde_json::Value = serde_json::from_slice(&report.stdout)?;
     let system = &report["operating_systems"][0];
