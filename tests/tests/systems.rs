@@ -475,7 +475,7 @@ fn one_filesystem_that_cannot_be_read_does_not_end_the_inspection_of_the_others(
             &[0xff; 64],
             "/dev/sda2: ext4: in inode 2: in the descriptor of block group 0",
         ),
-        ("directory", second + directory * 1024, &[0xff; 1024], "/dev/sda2: ext4: /grub: in directory 2: "),
+        ("directory", second + directory * 1024, &[0xff; 1024], "/dev/sda2: ext4: /loader: in directory 2: "),
         // The highest bit of s_feature_incompat.
         (
             "feature",
