@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
+use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 
 /// The built tool of that name. The first call builds the tools as they are in the source.
 pub fn tool(name: &str) -> Result<PathBuf> {
@@ -99,6 +100,18 @@ pub fn clean(command: &mut Command) -> &mut Command {
 /// Runs a tool.
 pub fn run<S: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> Result<Ended> {
     ended(Command::new(tool(name)?).args(args))
+}
+
+/// A launched handle on raw images, with the backend of that name.
+pub fn launched<P: AsRef<Path>>(backend: &str, disks: &[P], readonly: bool) -> Result<Guestfs> {
+    let handle = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
+    for disk in disks {
+        let format = Some("raw".into());
+        let options = AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() };
+        handle.add_drive(disk.as_ref(), &options)?;
+    }
+    handle.launch()?;
+    Ok(handle)
 }
 
 /// Runs another program and returns its standard output; it has to succeed.

@@ -9,9 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use bstr::{BString, ByteSlice};
-use guestfs_tests::{must, public_directory, run};
+use guestfs_tests::{launched, must, public_directory, run};
 use libguestfs_core::api::MdCreateOpts;
-use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 
 /// Size of each of the disks in bytes.
 const DISK: u64 = 96 << 20;
@@ -28,19 +27,8 @@ const FILES: [(&str, &str); 5] = [
     ("/bin/true", "\u{7f}ELF"),
 ];
 
-fn handle(backend: &str, disks: &[PathBuf], readonly: bool) -> Result<Guestfs> {
-    let handle = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
-    for disk in disks {
-        let format = Some("raw".into());
-        let options = AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() };
-        handle.add_drive(disk, &options)?;
-    }
-    handle.launch()?;
-    Ok(handle)
-}
-
 fn make(disks: &[PathBuf]) -> Result<()> {
-    let g = handle("uml", disks, false)?;
+    let g = launched("uml", disks, false)?;
     for disk in ["/dev/sda", "/dev/sdb", "/dev/sdc"] {
         g.part_init(disk, "gpt")?;
         for (first, last) in PARTITIONS {
@@ -93,7 +81,7 @@ fn long() -> Vec<u8> {
 
 /// What is on the disks, by the native engine alone.
 fn check(disks: &[PathBuf]) -> Result<()> {
-    let g = handle("embedded", disks, true)?;
+    let g = launched("embedded", disks, true)?;
     let roots = g.inspect_os()?;
     ensure!(roots == ["/dev/guest/root"], "roots: {roots:?}");
     let mut mounts = g.inspect_get_mountpoints("/dev/guest/root")?.0;

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use guestfs_tests::{Ended, clean, must, tool};
+use guestfs_tests::{Ended, clean, launched, must, tool};
+use libguestfs_core::Guestfs;
 use libguestfs_core::api::CryptsetupOpenOpts;
-use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 
 /// The backend that makes the guests.
 const MAKER: &str = "uml";
@@ -48,7 +48,7 @@ impl Guest {
         for (number, options) in encrypted.iter().enumerate() {
             guest.format(number, options)?;
         }
-        let g = handle(MAKER, &guest.disk(), false)?;
+        let g = launched(MAKER, &[guest.disk()], false)?;
         g.part_init("/dev/sda", "gpt")?;
         for (first, last) in PARTITIONS {
             g.part_add("/dev/sda", "p", i64::try_from(first)?, i64::try_from(last)?)?;
@@ -128,14 +128,6 @@ impl Guest {
 
 /// Few rounds: how long a key takes is not what is tested.
 const ROUNDS: [&str; 4] = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
-
-fn handle(backend: &str, disk: &Path, readonly: bool) -> Result<Guestfs> {
-    let g = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
-    let format = Some("raw".into());
-    g.add_drive(disk, &AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() })?;
-    g.launch()?;
-    Ok(g)
-}
 
 fn open(g: &Guestfs, device: &str, key: usize, name: &str) -> Result<()> {
     Ok(g.cryptsetup_open(device, KEYS[key], name, &CryptsetupOpenOpts::default())?)
@@ -259,8 +251,8 @@ fn check_kernel() -> Result<()> {
     sfdisk.stdin.take().context("no pipe")?.write_all(script.as_bytes())?;
     ensure!(sfdisk.wait()?.success(), "sfdisk");
 
-    let embedded = seen(&handle(EMBEDDED, &disk, true)?).context(EMBEDDED)?;
-    let kernel = seen(&handle(MAKER, &disk, true)?).context(MAKER)?;
+    let embedded = seen(&launched(EMBEDDED, &[&disk], true)?).context(EMBEDDED)?;
+    let kernel = seen(&launched(MAKER, &[&disk], true)?).context(MAKER)?;
     for (ours, theirs) in embedded.iter().zip(&kernel) {
         ensure!(ours == theirs, "{EMBEDDED}: {ours}\n{MAKER}: {theirs}");
     }
@@ -468,8 +460,8 @@ fn check_lvm_in_luks() -> Result<()> {
         "virt-cat: no operating system was found: /dev/sda1 is encrypted, and there is no key for it",
     )?;
     let uuid = &guest.uuids[0];
-    let embedded = volumes(&handle(EMBEDDED, &guest.disk(), true)?, uuid).context(EMBEDDED)?;
-    let kernel = volumes(&handle(MAKER, &guest.disk(), true)?, uuid).context(MAKER)?;
+    let embedded = volumes(&launched(EMBEDDED, &[guest.disk()], true)?, uuid).context(EMBEDDED)?;
+    let kernel = volumes(&launched(MAKER, &[guest.disk()], true)?, uuid).context(MAKER)?;
     for (ours, theirs) in embedded.iter().zip(&kernel) {
         ensure!(ours == theirs, "{EMBEDDED}: {ours}\n{MAKER}: {theirs}");
     }
@@ -502,7 +494,7 @@ fn volumes(g: &Guestfs, uuid: &str) -> Result<Vec<String>> {
 /// The backend that chooses for itself opens a device and mounts what is in it; then something is written, which an appliance
 /// does: it knows the key, and what was mounted.
 fn check_takeover(disk: &Path) -> Result<()> {
-    let g = handle("auto", disk, true)?;
+    let g = launched("auto", &[disk], true)?;
     g.cryptsetup_open("/dev/sda1", KEYS[0], "opened", &CryptsetupOpenOpts::default())?;
     g.lvm_scan(true)?;
     g.mount("/dev/vg-1/root", "/")?;

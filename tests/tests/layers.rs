@@ -1,4 +1,4 @@
-//! A guest of layers that only a kernel puts together (thin and mirrored volumes, an array, an encrypted device), made by
+//! A guest of layers (a mirrored volume, an array, an encrypted device) of which only a kernel puts together one (a thin volume), made by
 //! our own appliance, checked by the standard tools, and read by the backend that chooses for itself.
 //!
 //! (Has a main function of its own, because the backends start the running program again.)
@@ -9,9 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use bstr::{BString, ByteSlice};
-use guestfs_tests::must;
+use guestfs_tests::{launched, must};
 use libguestfs_core::api::{CryptsetupOpenOpts, MdCreateOpts};
-use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
 
 /// Size of each of the disks in bytes.
 const DISK: u64 = 256 << 20;
@@ -26,17 +25,6 @@ const FILESYSTEMS: [(&str, &str); 4] = [
     ("/dev/md127", "array"),
     ("/dev/mapper/opened", "secret"),
 ];
-
-fn handle(backend: &str, disks: &[PathBuf], readonly: bool) -> Result<Guestfs> {
-    let handle = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
-    for disk in disks {
-        let format = Some("raw".into());
-        let options = AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() };
-        handle.add_drive(disk, &options)?;
-    }
-    handle.launch()?;
-    Ok(handle)
-}
 
 /// What makes the thin volume the root of a system that mounts all others, by the names that guests have for them.
 const ROOT: [(&str, &str); 3] = [
@@ -58,7 +46,7 @@ const MOUNTS: [(&str, &str); 4] = [
 
 /// Two disks with three partitions each: physical volumes, members of an array, and on the first disk a LUKS device.
 fn make(disks: &[PathBuf]) -> Result<()> {
-    let g = handle(MAKER, disks, false)?;
+    let g = launched(MAKER, disks, false)?;
     for disk in ["/dev/sda", "/dev/sdb"] {
         g.part_init(disk, "gpt")?;
         for (first, last) in [(2048, 264_191), (264_192, 395_263), (395_264, 491_519)] {
@@ -130,7 +118,7 @@ fn check_with_tools(disks: &[PathBuf], directory: &Path) -> Result<()> {
 /// The backend `auto` finds and reads all of it, and leaves the disks alone.
 fn check_with_auto(disks: &[PathBuf]) -> Result<()> {
     let before = must("sha256sum", disks)?;
-    let g = handle("auto", disks, true)?;
+    let g = launched("auto", disks, true)?;
     ensure!(g.list_md_devices()? == ["/dev/md127"], "the array is not there");
     g.cryptsetup_open("/dev/sda3", KEY, "opened", &CryptsetupOpenOpts::default())?;
     for (device, word) in FILESYSTEMS {

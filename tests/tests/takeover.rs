@@ -12,8 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use bstr::ByteSlice;
-use guestfs_tests::must;
-use libguestfs_core::{AddDriveOpts, Guestfs, Settings};
+use guestfs_tests::{launched, must};
 
 /// Size of each disk in bytes: xfs wants 300 MB at least.
 const DISK: u64 = 320 << 20;
@@ -21,17 +20,6 @@ const DISK: u64 = 320 << 20;
 const MAKER: &str = "uml";
 /// What is in the file that is read.
 const WORD: &[u8] = b"from the log\n";
-
-fn handle(backend: &str, disks: &[PathBuf], readonly: bool) -> Result<Guestfs> {
-    let handle = Guestfs::with_settings(Settings { backend: backend.into(), ..Settings::default() });
-    for disk in disks {
-        let format = Some("raw".into());
-        handle
-            .add_drive(disk, &AddDriveOpts { format, readonly: Some(readonly), ..AddDriveOpts::default() })?;
-    }
-    handle.launch()?;
-    Ok(handle)
-}
 
 fn disks(directory: &Path, count: usize) -> Result<Vec<PathBuf>> {
     let disks: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.img"))).collect();
@@ -43,7 +31,7 @@ fn disks(directory: &Path, count: usize) -> Result<Vec<PathBuf>> {
 
 /// All names and the word, as a backend sees them.
 fn seen(backend: &str, disks: &[PathBuf], device: &str) -> Result<(Vec<String>, Vec<u8>)> {
-    let g = handle(backend, disks, true)?;
+    let g = launched(backend, disks, true)?;
     g.mount_ro(device, "/")?;
     let mut word = Vec::new();
     g.download("/word", &mut word)?;
@@ -140,7 +128,7 @@ fn ext4_with_a_journal_elsewhere() -> Result<()> {
 fn btrfs_with_a_seed() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let disks = disks(directory.path(), 2)?;
-    let g = handle(MAKER, &disks, false)?;
+    let g = launched(MAKER, &disks, false)?;
     g.mkfs_btrfs(&["/dev/sda"], &Default::default())?;
     g.mount("/dev/sda", "/")?;
     g.internal_write("/seed", b"from the seed\n")?;

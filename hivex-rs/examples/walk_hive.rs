@@ -1,4 +1,4 @@
-//! Opens a hive, reads all its keys and values, and says how long that took: `walk HIVE [LOG...]`.
+//! Opens a hive, reads all its keys and values, and says how long that took: `walk_hive HIVE [LOG...]`.
 #![expect(clippy::print_stdout, reason = "a program that reports on its standard output")]
 
 use std::time::Instant;
@@ -32,7 +32,7 @@ impl Visitor for Count {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut paths = env::args_os().skip(1);
-    let image = fs::read(paths.next().ok_or("usage: walk HIVE [LOG...]")?)?;
+    let image = fs::read(paths.next().ok_or("usage: walk_hive HIVE [LOG...]")?)?;
     let logs = paths.map(fs::read).collect::<Result<Vec<_>, _>>()?;
     let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
     let start = Instant::now();
