@@ -90,6 +90,22 @@ struct Details {
     sec_type: Option<&'static str>,
 }
 
+impl Details {
+    /// With what is known by the kind.
+    fn of(self, prober: &Prober) -> Probe {
+        Probe {
+            kind: prober.kind,
+            usage: prober.usage,
+            label: self.label,
+            uuid: self.uuid,
+            uuid_sub: self.uuid_sub,
+            version: self.version,
+            block_size: self.block_size,
+            sec_type: self.sec_type,
+        }
+    }
+}
+
 /// Bytes that mark a kind.
 #[derive(Debug, Clone, Copy)]
 struct Magic {
@@ -202,19 +218,13 @@ pub fn probe(source: &dyn ReadAt) -> Result<Option<Probe>> {
         let Some(details) = ask(prober, &mut reader)? else { continue };
         others |= first.is_some();
         all_tolerant &= prober.tolerant;
-        first.get_or_insert(Probe {
-            kind: prober.kind,
-            usage: prober.usage,
-            label: details.label,
-            uuid: details.uuid,
-            uuid_sub: details.uuid_sub,
-            version: details.version,
-            block_size: details.block_size,
-            sec_type: details.sec_type,
-        });
+        first.get_or_insert(details.of(prober));
         if tiny || matches!(prober.usage, Usage::Raid | Usage::Crypto) {
             break;
         }
+    }
+    if first.is_none() {
+        first = ask(&raid::LAST, &mut reader)?.map(|details| details.of(&raid::LAST));
     }
     Ok(first.filter(|_| !others || all_tolerant))
 }

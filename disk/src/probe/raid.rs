@@ -7,7 +7,7 @@ use crate::crc::crc32;
 
 pub(super) const PROBERS: &[Prober] = &[
     Prober::new("LVM2_member", Usage::Raid, LVM2, lvm2),
-    Prober::new("crypto_LUKS", Usage::Crypto, &[], luks),
+    Prober::new("crypto_LUKS", Usage::Crypto, LUKS, luks),
 ];
 
 /// The type in a label, which lies in one of the first four sectors.
@@ -48,42 +48,40 @@ pub(super) fn lvm_uuid(identifier: &[u8]) -> String {
     text
 }
 
-/// LUKS version 1 and 2 (LUKS2 On-Disk Format Specification 1.1.4), and the second headers of version 2, which count if the first
-/// one is damaged.
-const LUKS: &[Magic] = &[
-    magic(0, b"LUKS\xba\xbe"),
-    magic(0x4000, SECOND_LUKS),
-    magic(0x8000, SECOND_LUKS),
-    magic(0x1_0000, SECOND_LUKS),
-    magic(0x2_0000, SECOND_LUKS),
-    magic(0x4_0000, SECOND_LUKS),
-    magic(0x8_0000, SECOND_LUKS),
-    magic(0x10_0000, SECOND_LUKS),
-    magic(0x20_0000, SECOND_LUKS),
-    magic(0x40_0000, SECOND_LUKS),
+/// LUKS version 1 and 2 (LUKS2 On-Disk Format Specification 1.1.4).
+const LUKS: &[Magic] = &[magic(0, b"LUKS\xba\xbe")];
+/// The second headers of LUKS2, at the places that they can have.
+const SECOND_LUKS: &[Magic] = &[
+    magic(0x4000, SECOND),
+    magic(0x8000, SECOND),
+    magic(0x1_0000, SECOND),
+    magic(0x2_0000, SECOND),
+    magic(0x4_0000, SECOND),
+    magic(0x8_0000, SECOND),
+    magic(0x10_0000, SECOND),
+    magic(0x20_0000, SECOND),
+    magic(0x40_0000, SECOND),
 ];
-const SECOND_LUKS: &[u8] = b"SKUL\xba\xbe";
+const SECOND: &[u8] = b"SKUL\xba\xbe";
 
-fn luks(reader: &mut Reader<'_>, _: &Magic) -> Result<Option<Details>> {
-    for place in LUKS {
-        if !reader.has(place)? {
-            continue;
+/// A LUKS2 device whose first header is damaged. libblkid looks for that before filesystems, and would so let what is left
+/// of a former container hide one; here it counts where nothing else is found, and costs no reads elsewhere.
+pub(super) const LAST: Prober = Prober::new("crypto_LUKS", Usage::Crypto, SECOND_LUKS, luks);
+
+fn luks(reader: &mut Reader<'_>, found: &Magic) -> Result<Option<Details>> {
+    let header = reader.bytes(found.at, 512)?;
+    let version = header.be16(6)?;
+    let details = Details {
+        uuid: label(header.slice(168, 40)?).map(|uuid| uuid.to_string()),
+        version: Some(version.to_string()),
+        ..Details::default()
+    };
+    Ok(match version {
+        1 => Some(details),
+        // It states its own place.
+        2 if header.be64(256)? == found.at => {
+            Some(Details { label: label(header.slice(24, 48)?), ..details })
         }
-        let header = reader.bytes(place.at, 512)?;
-        let version = header.be16(6)?;
-        let details = Details {
-            uuid: label(header.slice(168, 40)?).map(|uuid| uuid.to_string()),
-            version: Some(version.to_string()),
-            ..Details::default()
-        };
-        match version {
-            1 => return Ok(Some(details)),
-            // It states its own place.
-            2 if header.be64(256)? == place.at => {
-                return Ok(Some(Details { label: label(header.slice(24, 48)?), ..details }));
-            }
-            _ => {}
-        }
-    }
-    Ok(None)
+        _ => None,
+    })
 }

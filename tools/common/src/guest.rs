@@ -265,12 +265,13 @@ fn with_filesystems(handle: &Guestfs, error: Error) -> Error {
         names.join(", ")
     };
     let unread: String = unread.iter().map(|text| format!("; can't be read: {text}")).collect();
-    error.hint(if readable.is_empty() {
-        format!(
-            "the disk has no filesystem that could be mounted; is it the right file, and the right --format?{unread}"
-        )
-    } else {
+    error.hint(if !readable.is_empty() {
         format!("these filesystems can be mounted with -m: {}{unread}", list(&readable))
+    } else if unread.is_empty() {
+        "the disk has no filesystem that could be mounted; is it the right file, and the right --format?"
+            .to_owned()
+    } else {
+        format!("the disk has no filesystem that could be mounted{unread}")
     })
 }
 
