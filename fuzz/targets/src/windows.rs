@@ -40,7 +40,8 @@ pub(crate) fn windows(data: &[u8]) {
     let installed = registry::applications(&software);
     let mut total = 0;
     for package in &installed.packages {
-        assert!(!package.name.is_empty() && !package.display_name.is_empty());
+        // The name to display may be empty, as in libguestfs.
+        assert!(!package.name.is_empty());
         for text in package.texts() {
             assert!(text.len() <= limits::FIELD && text.find_byte(0).is_none(), "{text:?}");
             total += text.len();

@@ -1,7 +1,7 @@
 //! Data with one or two checks a row: RAID-4, 5 and 6.
 //!
 //! Parity is the exclusive or of a row's data; the second check is a sum of them, each multiplied by its own power of 2 (see
-//! [`galois`](super::galois)). With `g` for a column's power, what is missing follows from what is there:
+//! [`galois`]). With `g` for a column's power, what is missing follows from what is there:
 //!
 //! ```text
 //! one column of data, with parity      P + all others
